@@ -1,0 +1,215 @@
+"""Problem 3: an extractor, a generator and a discriminator that train one another."""
+
+import torch
+from torch import nn
+
+from fewshot_lib import losses
+from fewshot_lib.distances import cosine_similarity
+from fewshot_lib.learners import Metrics, Optimizers, PrototypicalLearner, descend, draw_noise
+from fewshot_lib.networks import (
+    NOISE_SIZE,
+    Critic,
+    Discriminator,
+    Extractor,
+    Generator,
+    feature_size,
+)
+from fewshot_lib.spec import Spec
+
+PAIR = 2  # fakes of one image in training
+BETAS = (0.5, 0.9)  # of both Adams
+
+
+class AdversarialLearner(PrototypicalLearner):
+    """The original's variant: three steps on each episode, each of one network.
+
+    1. Extractor: cross entropy of the real episode plus λ times that of the fake one.
+    2. Generator: fool the discriminator, with fakes that differ as their noises do.
+    3. Discriminator: tell real from fake.
+
+    λ is 0.5 / the generator's last loss, 0 before there is one, unless ``fake_weight`` is given.
+    In each step the other two networks are in evaluation mode. Fakes live in the space of the
+    extractor's output. The test uses the extractor alone.
+    """
+
+    network = Extractor
+    judge = Discriminator
+
+    def __init__(self, spec: Spec):
+        super().__init__(spec)
+        size = feature_size(spec.image_size)
+        self.generator = Generator(size)
+        self.discriminator = self.judge(size)
+        self.register_buffer("generator_loss", torch.tensor(torch.inf))
+
+    def raw(self, images: torch.Tensor) -> torch.Tensor:
+        return self.net.encoder(images).flatten(1)
+
+    def fakes(
+        self,
+        features: torch.Tensor,
+        n_aug: int = PAIR,
+        generator: torch.Generator | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """``n_aug`` fakes ``(..., n_aug, d)`` of each feature ``(..., d)``, and their noises."""
+        noise = draw_noise((*features.shape[:-1], n_aug, NOISE_SIZE), features.device, generator)
+        return self.generator(features, noise), noise
+
+    def prototypes(
+        self,
+        raw: torch.Tensor,
+        embedded: torch.Tensor,
+        n_aug: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        if n_aug == 0:
+            return super().prototypes(raw, embedded)
+        real = self.net.mlp(raw)
+        fakes, _ = self.fakes(real, n_aug, generator)
+        mixed = torch.lerp(real, fakes.mean(-2), n_aug / (n_aug + 1))
+        return self.distance.prepare(mixed).mean(-2)
+
+    def spaces(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        real = self.net.mlp(raw)
+        return {"after MLP": (real, self.fakes(real, n_aug, generator)[0])}
+
+    def optimizers(self) -> Optimizers:
+        """As the other methods for the extractor, Adam for generator and discriminator."""
+        extractor = nn.ModuleList([self.net, self.distance])
+        return {"main": self.main_optimizer(extractor)} | {
+            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, BETAS)
+            for name, network in (
+                ("generator", self.generator),
+                ("discriminator", self.discriminator),
+            )
+        }
+
+    def train_step(self, images: torch.Tensor, optimizers: Optimizers) -> Metrics:
+        metrics = self.extractor_step(images, optimizers["main"])
+        self.train_only(None)
+        with torch.no_grad():  # the extractor rests from here on: one encoding serves both steps
+            features = self.by_class(self.net(images))
+        return metrics | self.adversarial_steps(features, optimizers)
+
+    def adversarial_steps(self, features: torch.Tensor, optimizers: Optimizers) -> Metrics:
+        """Generator, then discriminator, as in the original; AFHN has them the other way round."""
+        return self.generator_step(features, optimizers["generator"]) | self.discriminator_step(
+            features, optimizers["discriminator"]
+        )
+
+    def extractor_step(self, images: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
+        self.train_only(self.net)
+        features = self.by_class(self.net(images))
+        real = self.compare(features.unsqueeze(-2))
+        fake = self.fake_logits(features)
+        real_loss, fake_loss = (losses.classification_loss(x) for x in (real, fake))
+        weight = self.fake_weight()
+        descend(real_loss + weight * fake_loss, optimizer)
+        return {
+            "loss": real_loss.detach(),
+            "accuracy": losses.accuracy(real.detach()),
+            "fake_loss": fake_loss.detach(),
+            "fake_weight": weight,
+        }
+
+    def generator_step(self, features: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
+        self.train_only(self.generator)
+        total = 0
+        for part in self.support_and_query(features):
+            fakes, noise = self.fakes(part)
+            total = total + losses.fooling_loss(self.discriminator(part), self.discriminator(fakes))
+            total = total + losses.cosine_diversity_loss(fakes, noise)
+            total = total + losses.euclidean_diversity_loss(fakes, noise)
+        descend(total, optimizer)
+        self.generator_loss.copy_(total.detach())
+        return {"generator_loss": total.detach()}
+
+    def discriminator_step(
+        self, features: torch.Tensor, optimizer: torch.optim.Optimizer
+    ) -> Metrics:
+        self.train_only(self.discriminator)
+        with torch.no_grad():
+            fakes, _ = self.fakes(features)
+        loss = losses.discriminator_loss(self.discriminator(features), self.discriminator(fakes))
+        descend(loss, optimizer)
+        return {"discriminator_loss": loss.detach()}
+
+    def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits of the fake queries against the fake prototypes."""
+        return self.compare(self.fakes(features)[0])
+
+    def compare(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits of an episode given as ``(n_way, n_shot + n_query, m, d)``, m of each image."""
+        support, query = self.support_and_query(features)
+        return self.distance(query.flatten(1, 2), support.flatten(1, 2).mean(1))
+
+    def by_class(self, features: torch.Tensor) -> torch.Tensor:
+        return features.view(self.spec.n_way, -1, features.shape[-1])
+
+    def support_and_query(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return features[:, : self.spec.n_shot], features[:, self.spec.n_shot :]
+
+    def fake_weight(self) -> torch.Tensor:
+        """λ, the weight of the fake episode in the extractor's step."""
+        if self.spec.fake_weight is not None:
+            return torch.full_like(self.generator_loss, self.spec.fake_weight)
+        return 0.5 / self.generator_loss
+
+    def train_only(self, network: nn.Module | None) -> None:
+        """Put this network into training mode and the rest into evaluation mode."""
+        self.eval()
+        if network is not None:
+            network.train()
+
+
+class AFHNLearner(AdversarialLearner):
+    """Adversarial Feature Hallucination Networks (Li et al. 2020), trained from scratch.
+
+    The critic is a conditional WGAN with gradient penalty, real queries are classified from the
+    fakes of the supports by cosine, and the anti-collapse ratio keeps fakes apart. The critic
+    steps before the generator. Unlike the paper, the extractor is not pretrained: it learns from
+    the real episode and from the queries classified by fakes.
+    """
+
+    judge = Critic
+
+    def fake_weight(self) -> torch.Tensor:
+        """λ, 1 unless given: this generator's loss may be negative and cannot set it."""
+        return torch.full_like(self.generator_loss, self.spec.fake_weight or 1.0)
+
+    def adversarial_steps(self, features: torch.Tensor, optimizers: Optimizers) -> Metrics:
+        return self.discriminator_step(features, optimizers["discriminator"]) | self.generator_step(
+            features, optimizers["generator"]
+        )
+
+    def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
+        support, query = self.support_and_query(features)
+        prototypes = self.fakes(support)[0].flatten(1, 2).mean(1)
+        return cosine_similarity(query, prototypes)
+
+    def generator_step(self, features: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
+        self.train_only(self.generator)
+        support, query = self.support_and_query(features)
+        fakes, noise = self.fakes(support)
+        logits = cosine_similarity(query, fakes.flatten(1, 2).mean(1))
+        loss = (
+            -self.discriminator(fakes, support.unsqueeze(-2)).mean()
+            + losses.classification_loss(logits)
+            + losses.anti_collapse_loss(fakes, noise)
+        )
+        descend(loss, optimizer)
+        self.generator_loss.copy_(loss.detach())
+        return {"generator_loss": loss.detach()}
+
+    def discriminator_step(
+        self, features: torch.Tensor, optimizer: torch.optim.Optimizer
+    ) -> Metrics:
+        self.train_only(self.discriminator)
+        support, _ = self.support_and_query(features)
+        with torch.no_grad():
+            fakes, _ = self.fakes(support)
+        loss = losses.critic_loss(self.discriminator, support, fakes)
+        descend(loss, optimizer)
+        return {"discriminator_loss": loss.detach()}

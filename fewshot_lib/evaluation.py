@@ -1,0 +1,148 @@
+"""How good is it: every image encoded once, all episodes judged in feature space."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+
+from fewshot_lib.batches import make_batch
+from fewshot_lib.data import ImageBank
+from fewshot_lib.learners import PrototypicalLearner
+
+ENCODE_AT_ONCE = {"cpu": 8, "cuda": 1024}  # on a CPU a few images' activations stay in the cache
+FEATURES_AT_ONCE = 4096
+EPISODES_AT_ONCE = 64
+FAKES_AT_ONCE = 20_000
+
+
+class Features(NamedTuple):
+    """Features of every image of a bank, ``(n, d)`` each, before and after ``embed``."""
+
+    raw: torch.Tensor
+    embedded: torch.Tensor
+
+
+class Interval(NamedTuple):
+    """A mean with the half width of its 95 % interval, over ``n`` episodes."""
+
+    mean: float
+    ci95: float
+    n: int
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.ci95
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.ci95
+
+    def __str__(self) -> str:
+        return f"{100 * self.mean:.2f} ± {100 * self.ci95:.2f} %"
+
+
+def interval(values: torch.Tensor) -> Interval:
+    """mean ± 1.96 · std / √n with the population's std, the field's convention."""
+    values = values.double()
+    n = values.numel()
+    ci95 = 1.96 * values.std(correction=0).item() / math.sqrt(n)
+    return Interval(values.mean().item(), ci95, n)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The predictions of one learner on a set of episodes.
+
+    Attributes:
+        episodes: int64 ``(n_episodes, n_way, n_shot + n_query)``, indices into the bank.
+        predictions: ``(n_episodes, n_way, n_query)``, the predicted position of each query's
+            class among the episode's classes; right where it equals the row.
+    """
+
+    episodes: torch.Tensor
+    predictions: torch.Tensor
+
+    @property
+    def correct(self) -> torch.Tensor:
+        """bool ``(n_episodes, n_way, n_query)``."""
+        n_way = self.predictions.shape[1]
+        return self.predictions == torch.arange(n_way).view(1, n_way, 1)
+
+    @property
+    def accuracies(self) -> torch.Tensor:
+        """float64 ``(n_episodes,)``."""
+        return self.correct.double().mean(dim=(1, 2))
+
+    @property
+    def accuracy(self) -> Interval:
+        return interval(self.accuracies)
+
+    def minus(self, other: "Evaluation") -> Interval:
+        """Paired difference of accuracies, over the same episodes.
+
+        Raises:
+            ValueError: the two were not judged on the same query images.
+        """
+        n_query = self.predictions.shape[-1]
+        same = self.predictions.shape == other.predictions.shape and torch.equal(
+            self.episodes[..., -n_query:], other.episodes[..., -n_query:]
+        )
+        if not same:
+            raise ValueError("a paired difference needs the same queries on both sides")
+        return interval(self.accuracies - other.accuracies)
+
+    def confusion(self, bank: ImageBank) -> torch.Tensor:
+        """Counts ``(n_classes, n_classes)``: row the true class, column the predicted one."""
+        classes = bank.labels[self.episodes[..., 0]]
+        true = classes.unsqueeze(-1).expand(self.predictions.shape)
+        predicted = classes.gather(1, self.predictions.flatten(1)).view_as(true)
+        n = len(bank.class_names)
+        return torch.bincount((true * n + predicted).flatten(), minlength=n * n).view(n, n)
+
+    def class_accuracies(self, bank: ImageBank) -> pd.Series:
+        """Share of right answers for the queries of each class, best first."""
+        counts = self.confusion(bank).double()
+        rates = counts.diagonal() / counts.sum(1).clamp_min(1)
+        return pd.Series(rates.numpy(), bank.class_names).sort_values(ascending=False)
+
+
+@torch.inference_mode()
+def encode(learner: PrototypicalLearner, bank: ImageBank, device: torch.device) -> Features:
+    """Features of every image of the bank, each computed once, in evaluation mode."""
+    learner.eval()
+    chunks = torch.arange(len(bank.labels)).split(ENCODE_AT_ONCE.get(device.type, 256))
+    raw = torch.cat([learner.raw(make_batch(bank, chunk, device)) for chunk in chunks])
+    return Features(raw, torch.cat([learner.embed(part) for part in raw.split(FEATURES_AT_ONCE)]))
+
+
+@torch.inference_mode()
+def evaluate(
+    learner: PrototypicalLearner,
+    features: Features,
+    episodes: torch.Tensor,
+    n_shot: int,
+    n_aug: int = 0,
+    generator: torch.Generator | None = None,
+) -> Evaluation:
+    """Predict every query of every episode.
+
+    Args:
+        features: of the bank that the episodes index.
+        n_aug: hallucinated features per support, for methods that hallucinate.
+        generator: noise of methods that hallucinate; the same generator, the same result.
+    """
+    learner.eval()
+    fakes = episodes.shape[1] * n_shot * n_aug
+    at_once = max(1, min(EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, fakes)))
+    predictions = []
+    for block in episodes.to(features.raw.device).split(at_once):
+        support, query = block[..., :n_shot], block[..., n_shot:]
+        prototypes = learner.prototypes(
+            features.raw[support], features.embedded[support], n_aug, generator
+        )
+        queries = features.embedded[query.flatten(1)]
+        nearest = learner.distance.compare(queries, prototypes).argmax(-1)
+        predictions.append(nearest.view(query.shape))
+    return Evaluation(episodes, torch.cat(predictions).cpu())

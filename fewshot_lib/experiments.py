@@ -1,0 +1,151 @@
+"""A typed spec becomes a trained run: made once, kept in a folder, found again by its hash."""
+
+import json
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from filelock import FileLock
+from safetensors.torch import load_file
+
+from fewshot_lib.data import ImageBank, data_fingerprint, load_bank
+from fewshot_lib.device import default_device
+from fewshot_lib.episodes import sample_episodes
+from fewshot_lib.errors import InputError
+from fewshot_lib.evaluation import Evaluation, Features, Interval, encode, evaluate, interval
+from fewshot_lib.learners import PrototypicalLearner
+from fewshot_lib.methods import make_learner
+from fewshot_lib.networks import count_parameters
+from fewshot_lib.paths import replacing, runs_folder, write_text
+from fewshot_lib.randomness import stream
+from fewshot_lib.spec import DataParams, Spec
+from fewshot_lib.training import HISTORY, STATE, WEIGHTS, train
+
+RESULT, SPEC = "result.json", "spec.yaml"
+
+
+@cache
+def bank_of(params: DataParams, split: str) -> ImageBank:
+    """The split's images, kept in memory for all runs of this process."""
+    return load_bank(params, split)
+
+
+def bank_for(spec: DataParams, split: str) -> ImageBank:
+    """The images a run uses; the same object for all runs on the same data."""
+    fields = {name: getattr(spec, name) for name in DataParams.model_fields}
+    return bank_of(DataParams(**fields), split)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run."""
+
+    spec: Spec
+    folder: Path
+
+    @cached_property
+    def result(self) -> dict:
+        """What came out: best epoch, its validation accuracy, seconds, parameters."""
+        return json.loads((self.folder / RESULT).read_text())
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch: epoch, lr, losses, accuracies (0..1), seconds."""
+        return pd.read_csv(self.folder / HISTORY)
+
+    def accuracy_at(self, epoch: int) -> Interval:
+        """Validation accuracy after this epoch, on the episodes that choose the best one."""
+        row = self.history.iloc[epoch - 1]
+        return Interval(row["val_accuracy"], row["val_ci95"], self.spec.episodes_val)
+
+    @property
+    def epoch_seconds(self) -> Interval:
+        """Seconds per epoch of this run, training and validation."""
+        return interval(torch.tensor(self.history["seconds"].to_numpy()))
+
+    @cached_property
+    def learner(self) -> PrototypicalLearner:
+        """The learner with the best epoch's weights, in evaluation mode."""
+        learner = make_learner(self.spec).to(memory_format=torch.channels_last)
+        learner.load_state_dict(load_file(self.folder / WEIGHTS))
+        return learner.to(default_device()).eval()
+
+    @cached_property
+    def _features(self) -> dict[str, Features]:
+        return {}
+
+    def features(self, split: str = "val") -> Features:
+        """Features of every image of the split, computed once."""
+        if split not in self._features:
+            bank = bank_for(self.spec, split)
+            self._features[split] = encode(self.learner, bank, default_device())
+        return self._features[split]
+
+    def evaluate(
+        self,
+        n_episodes: int,
+        n_shot: int | None = None,
+        n_aug: int | None = None,
+        split: str = "val",
+    ) -> Evaluation:
+        """Judge the run on fresh episodes of the split, the same for every run.
+
+        They differ from those that chose the epoch. The result is kept in the run's folder.
+
+        Args:
+            n_shot, n_aug: as in the run's validation by default.
+        """
+        n_shot = n_shot or self.spec.n_shot_test
+        n_aug = self.spec.n_aug_test if n_aug is None else n_aug
+        shape = self.spec.n_way_test, n_shot, self.spec.n_query_test
+        bank = bank_for(self.spec, split)
+        episodes = sample_episodes(bank, n_episodes, *shape, stream("report", split, *shape))
+        name = f"{split}-{shape[0]}way-{n_shot}shot-{n_aug}aug-{shape[2]}query-{n_episodes}"
+        path = self.folder / "evaluations" / f"{name}.npy"
+        if path.exists():
+            return Evaluation(episodes, torch.from_numpy(np.load(path)).long())
+        noise = stream("report noise", split, *shape)
+        evaluation = evaluate(self.learner, self.features(split), episodes, n_shot, n_aug, noise)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, evaluation.predictions.numpy().astype(np.int16))
+        return evaluation
+
+
+def run(spec: Spec) -> Run:
+    """The run of this spec: found if it is complete, else trained, resumed where it stopped."""
+    folder = runs_folder() / spec.identity(data_fingerprint(spec))
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if not (folder / RESULT).exists():
+            make(spec, folder)
+    return Run(spec, folder)
+
+
+def run_matrix(specs: Mapping[Hashable, Spec], engine: str = "serial") -> dict[Hashable, Run]:
+    """The runs of several specs, under the same keys."""
+    if engine != "serial":
+        raise InputError(f"engine '{engine}' is not known (known: serial)")
+    return {key: run(spec) for key, spec in specs.items()}
+
+
+def make(spec: Spec, folder: Path) -> None:
+    """Train into the folder; ``result.json``, written last, says that it is complete."""
+    write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
+    history = train(spec, bank_for(spec, "train"), bank_for(spec, "val"), folder)
+    best = max(history, key=lambda row: row["val_accuracy"])
+    result = {
+        "best_epoch": best["epoch"],
+        "val_accuracy": best["val_accuracy"],
+        "val_ci95": best["val_ci95"],
+        "seconds": sum(row["seconds"] for row in history),
+        "parameters": count_parameters(make_learner(spec)),
+        "device": str(default_device()),
+        "torch": torch.__version__,
+    }
+    write_text(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    (folder / STATE).unlink()

@@ -1,0 +1,148 @@
+"""What the features look like: which lie where, and numbers that say what the eye sees."""
+
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_limits
+
+from fewshot_lib.evaluation import Interval, interval
+from fewshot_lib.experiments import Run, bank_for
+from fewshot_lib.randomness import seed_of, stream
+
+
+class Cloud(NamedTuple):
+    """Real features of some classes, and hallucinated ones of the same images.
+
+    Attributes:
+        real: ``(n_class, n_image, d)``.
+        fake: ``(n_class, n_image, n_aug, d)``; ``n_aug`` may be 0.
+        names: the classes.
+    """
+
+    real: torch.Tensor
+    fake: torch.Tensor
+    names: list[str]
+
+
+def pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tensor:
+    """Indices ``(n_class, n_image)``: the same classes and images for runs on the same data."""
+    bank = bank_for(run.spec, split)
+    generator = stream("feature space", split, n_class, n_image)
+    classes = torch.randperm(len(bank.class_names), generator=generator)[:n_class]
+    starts = bank.class_sizes.cumsum(0) - bank.class_sizes
+    return torch.stack(
+        [
+            starts[c] + torch.randperm(int(bank.class_sizes[c]), generator=generator)[:n_image]
+            for c in classes
+        ]
+    )
+
+
+@torch.inference_mode()
+def clouds(
+    run: Run, split: str, n_class: int = 5, n_image: int = 20, n_aug: int = 3
+) -> dict[str, Cloud]:
+    """Features of the same few images in every space that the run's method knows."""
+    images = pick_images(run, split, n_class, n_image)
+    bank = bank_for(run.spec, split)
+    names = [bank.class_names[i] for i in bank.labels[images[:, 0]]]
+    raw = run.features(split).raw[images]
+    spaces = run.learner.spaces(raw, n_aug, stream("feature space noise"))
+    return {space: Cloud(real.cpu(), fake.cpu(), names) for space, (real, fake) in spaces.items()}
+
+
+def tsne(cloud: Cloud) -> pd.DataFrame:
+    """Real and hallucinated features on one map: columns x, y, class, kind."""
+    points = torch.cat([cloud.real.flatten(0, 1), cloud.fake.flatten(0, 2)])
+    perplexity = min(30, (len(points) - 1) / 3)
+    map_ = TSNE(perplexity=perplexity, init="pca", random_state=seed_of("tsne") % 2**32)
+    with threadpool_limits(1):  # threads that wait for one another cost more than they bring here
+        x, y = map_.fit_transform(points.numpy()).T
+    n_class, n_image, n_aug, _ = cloud.fake.shape
+    classes = [
+        name for per in (n_image, n_image * n_aug) for name in cloud.names for _ in range(per)
+    ]
+    kinds = ["real"] * (n_class * n_image) + ["hallucinated"] * (n_class * n_image * n_aug)
+    return pd.DataFrame({"x": x, "y": y, "class": classes, "kind": kinds})
+
+
+def measures(cloud: Cloud) -> dict[str, float | Interval]:
+    """What can be said of a cloud in numbers.
+
+    Returns:
+        centre accuracy (real, hallucinated): share of features whose own class's centre, made
+        of the other features of its kind, is the nearest; silhouette (real, hallucinated);
+        diversity: mean distance between fakes of one class relative to that between its reals.
+    """
+    found = {"centre accuracy, real": centre_accuracy(cloud.real)}
+    found["silhouette, real"] = silhouette(cloud.real)
+    if cloud.fake.shape[2]:
+        fake = cloud.fake.flatten(1, 2)
+        found["centre accuracy, hallucinated"] = centre_accuracy(fake)
+        found["silhouette, hallucinated"] = silhouette(fake)
+        found["diversity"] = spread(fake) / spread(cloud.real)
+    return found
+
+
+def centre_accuracy(features: torch.Tensor) -> Interval:
+    """Share of features ``(n_class, n, d)`` nearest to their own class's leave-one-out centre."""
+    n_class, n, _ = features.shape
+    centres = features.mean(1)
+    distances = torch.cdist(features, centres)  # (n_class, n, n_class)
+    # Without the feature itself its own centre moves away from it by n / (n - 1).
+    own = torch.eye(n_class, dtype=torch.bool).unsqueeze(1).expand_as(distances)
+    distances = torch.where(own, distances * n / (n - 1), distances)
+    return interval(distances.argmin(-1) == torch.arange(n_class).unsqueeze(1))
+
+
+def silhouette(features: torch.Tensor) -> float:
+    """Mean silhouette (Rousseeuw 1987) of ``(n_class, n, d)``: 1 apart, 0 overlapping."""
+    n_class, n, _ = features.shape
+    labels = torch.arange(n_class).repeat_interleave(n)
+    return float(silhouette_score(features.flatten(0, 1).numpy(), labels.numpy()))
+
+
+def spread(features: torch.Tensor) -> float:
+    """Mean distance between two features of one class, ``(n_class, n, d)``."""
+    n = features.shape[1]
+    return float(torch.cdist(features, features).sum((1, 2)).mean() / (n * (n - 1)))
+
+
+class Move(NamedTuple):
+    """How far prototypes lie from their class's true mean, relative to a single shot's.
+
+    Attributes:
+        ratio: distance of the mixed prototype / distance of the single shot, over shots.
+        nearer: share of the shots for which the mixed one lies nearer.
+    """
+
+    ratio: Interval
+    nearer: Interval
+
+
+@torch.inference_mode()
+def prototype_move(run: Run, n_aug: int, split: str = "val") -> Move:
+    """Does hallucination move single-shot prototypes the right way?
+
+    Every image of the split is a shot; the true mean is that of all embedded images of its
+    class; distances are Euclidean in the space in which queries meet prototypes.
+    """
+    bank, features = bank_for(run.spec, split), run.features(split)
+    raw, embedded = features.raw.unsqueeze(1), features.embedded.unsqueeze(1)
+    noise = stream("prototype move", split, n_aug)
+    mixed = torch.cat(
+        [
+            run.learner.prototypes(a, b, n_aug, noise)
+            for a, b in zip(raw.split(100), embedded.split(100), strict=True)
+        ]
+    )
+    labels = bank.labels.to(mixed.device)
+    sums = torch.zeros(len(bank.class_names), mixed.shape[-1], device=mixed.device)
+    means = sums.index_add_(0, labels, features.embedded) / bank.class_sizes.to(mixed).unsqueeze(1)
+    far_mixed, far_single = (
+        (points - means[labels]).norm(dim=-1).cpu() for points in (mixed, features.embedded)
+    )
+    return Move(interval(far_mixed / far_single), interval(far_mixed < far_single))

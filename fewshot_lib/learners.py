@@ -1,0 +1,155 @@
+"""Methods: what a network does with an episode, in training and in evaluation."""
+
+import torch
+from torch import nn
+
+from fewshot_lib.distances import make_distance
+from fewshot_lib.losses import accuracy, classification_loss
+from fewshot_lib.networks import (
+    NOISE_SIZE,
+    HallucinatingPrototypicalNet,
+    PrototypicalNet,
+    feature_size,
+)
+from fewshot_lib.spec import Spec
+
+Optimizers = dict[str, torch.optim.Optimizer]
+Metrics = dict[str, torch.Tensor]
+
+
+class PrototypicalLearner(nn.Module):
+    """Prototypical Networks (Snell et al. 2017): a class is the mean of its embedded supports.
+
+    A method is split where evaluation can save work: ``raw`` and ``embed`` look at one image
+    alone and are computed once per image, ``prototypes`` once per episode.
+    """
+
+    network: type[nn.Module] = PrototypicalNet
+
+    def __init__(self, spec: Spec):
+        super().__init__()
+        self.spec = spec
+        self.net = self.network(spec.image_size, spec.init)
+        self.distance = make_distance(
+            spec.distance,
+            feature_size(spec.image_size),
+            spec.distance_scale,
+            spec.distance_normalise,
+        )
+
+    def raw(self, images: torch.Tensor) -> torch.Tensor:
+        """Images ``(n, 3, s, s)`` to encoder features ``(n, d)``."""
+        return self.net.extractor(images)
+
+    def embed(self, raw: torch.Tensor) -> torch.Tensor:
+        """Encoder features ``(..., d)`` to what the distance compares, ``(..., d)``."""
+        return self.distance.prepare(self.net.mlp(raw))
+
+    def prototypes(
+        self,
+        raw: torch.Tensor,
+        embedded: torch.Tensor,
+        n_aug: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        """Prototypes ``(..., n_way, d)`` of the supports.
+
+        Args:
+            raw, embedded: the supports' features ``(..., n_way, n_shot, d)`` before and after
+                ``embed``.
+            n_aug: hallucinated features per support; only for methods that hallucinate.
+            generator: source of their noise, on the CPU; None: the global one.
+        """
+        if n_aug:
+            raise ValueError(f"{type(self).__name__} hallucinates nothing, n_aug must be 0")
+        return embedded.mean(-2)
+
+    def spaces(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """Where features can be looked at: real ``(..., d)`` and fake ``(..., n_aug, d)`` ones.
+
+        Args:
+            raw: encoder features ``(..., d)``.
+        """
+        nothing = raw.new_empty(*raw.shape[:-1], 0, raw.shape[-1])
+        return {"before MLP": (raw, nothing), "after MLP": (self.net.mlp(raw), nothing)}
+
+    def logits(self, images: torch.Tensor, n_way: int, n_shot: int) -> torch.Tensor:
+        """Logits ``(n_way, n_query, n_way)`` of one episode's images, class by class."""
+        raw = self.raw(images)
+        raw = raw.view(n_way, -1, raw.shape[-1])
+        embedded = self.embed(raw)
+        prototypes = self.prototypes(raw[:, :n_shot], embedded[:, :n_shot], self.spec.n_aug)
+        return self.distance.compare(embedded[:, n_shot:], prototypes)
+
+    def optimizers(self) -> Optimizers:
+        """One optimizer for each part that is trained on its own."""
+        return {"main": self.main_optimizer(self)}
+
+    def main_optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        spec = self.spec
+        parameters, decay = module.parameters(), spec.weight_decay
+        if spec.optimizer == "adam":
+            return torch.optim.Adam(parameters, spec.lr, weight_decay=decay)
+        return torch.optim.SGD(parameters, spec.lr, spec.momentum, weight_decay=decay)
+
+    def train_step(self, images: torch.Tensor, optimizers: Optimizers) -> Metrics:
+        """Learn from one episode.
+
+        Args:
+            images: ``(n_way * (n_shot + n_query), 3, s, s)``, class by class, supports first.
+
+        Returns:
+            What the history records, as scalars on the device: loss and accuracy.
+        """
+        logits = self.logits(images, self.spec.n_way, self.spec.n_shot)
+        loss = classification_loss(logits)
+        descend(loss, optimizers["main"])
+        return {"loss": loss.detach(), "accuracy": accuracy(logits.detach())}
+
+
+class HallucinationLearner(PrototypicalLearner):
+    """Prototypes of real and imagined features (Wang et al. 2018).
+
+    Each support's feature is averaged with ``n_aug`` hallucinated ones before it is embedded;
+    queries are embedded as they are. With ``n_aug`` = 0 this is ``PrototypicalLearner``.
+    """
+
+    network = HallucinatingPrototypicalNet
+
+    def prototypes(
+        self,
+        raw: torch.Tensor,
+        embedded: torch.Tensor,
+        n_aug: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        if n_aug == 0:
+            return super().prototypes(raw, embedded)
+        noise = draw_noise((*raw.shape[:-1], n_aug, NOISE_SIZE), raw.device, generator)
+        return self.embed(self.net.mix(raw, noise)).mean(-2)
+
+    def spaces(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        noise = draw_noise((*raw.shape[:-1], n_aug, NOISE_SIZE), raw.device, generator)
+        fakes = self.net.hallucinate(raw, noise)
+        mlp = self.net.mlp
+        return {"before MLP": (raw, fakes), "after MLP": (mlp(raw), mlp(fakes))}
+
+
+def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """One optimizer step; gradients reach this optimizer's parameters and no others."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward(inputs=[p for group in optimizer.param_groups for p in group["params"]])
+    optimizer.step()
+
+
+def draw_noise(
+    shape: tuple[int, ...], device: torch.device, generator: torch.Generator | None
+) -> torch.Tensor:
+    """Standard normal noise, on the device from its own generator or from a given CPU one."""
+    if generator is None:
+        return torch.randn(shape, device=device)
+    return torch.randn(shape, generator=generator).to(device)

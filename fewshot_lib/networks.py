@@ -1,0 +1,245 @@
+"""The networks of the report: a Conv-4 encoder and what is put on top of it.
+
+Attribute names and layer order fix the state-dict keys, so weights of the original report load
+here. Every width follows from the image size: the encoder halves the image four times, which
+leaves ``64 * (image_size // 16) ** 2`` features (1,600 at 84 px, 256 at 32 px).
+"""
+
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+Init = Literal["normal", "kaiming"]
+
+HIDDEN = 64
+NOISE_SIZE = 128
+
+
+def feature_size(image_size: int) -> int:
+    """Number of features the encoder makes of a square image with this side in pixels.
+
+    Raises:
+        ValueError: the image is smaller than 16 pixels and would vanish in the four poolings.
+    """
+    if image_size < 16:
+        raise ValueError(f"image_size={image_size} is too small: four poolings need at least 16 px")
+    return HIDDEN * (image_size // 16) ** 2
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+class ConvBlock(nn.Module):
+    """Convolution 3x3, batch norm, ReLU, 2x2 max pooling: ``(n, c, h, w) -> (n, c', h/2, w/2)``."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.conv(images)
+
+
+def conv4() -> nn.Sequential:
+    """Four convolution blocks with 64 channels, the backbone of Vinyals et al. 2016."""
+    return nn.Sequential(ConvBlock(3, HIDDEN), *(ConvBlock(HIDDEN, HIDDEN) for _ in range(3)))
+
+
+def initialise_convolutions(module: nn.Module, init: Init) -> None:
+    """Draw convolution weights from N(0, 1) as the original report, or by He et al. 2015.
+
+    Linear layers keep PyTorch's default: the original's Gaussian helper never reached them.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            if init == "normal":
+                nn.init.normal_(layer.weight)
+            else:
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+
+class Encoder(nn.Module):
+    """Conv-4: images ``(n, 3, s, s)`` to features ``(n, d)``."""
+
+    def __init__(self, init: Init = "normal"):
+        super().__init__()
+        self.encoder = conv4()
+        initialise_convolutions(self, init)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.encoder(images).flatten(1)
+
+
+class MLP(nn.Module):
+    """The report's head: ``transform(x + scale * enhance(x))``, ``(..., d) -> (..., d)``."""
+
+    def __init__(self, size: int, scale: float = 0.1):
+        super().__init__()
+        self.scale = scale
+        self.enhance = nn.Sequential(
+            nn.Linear(size, size // 4),
+            nn.ReLU(inplace=True),
+            nn.Linear(size // 4, size),
+            nn.Dropout(0.5),
+        )
+        self.transform = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(size, size))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.transform(features + self.scale * self.enhance(features))
+
+
+class PrototypicalNet(nn.Module):
+    """Problem 1: encoder, then MLP; images ``(n, 3, s, s)`` to embeddings ``(n, d)``."""
+
+    def __init__(self, image_size: int = 84, init: Init = "normal"):
+        super().__init__()
+        self.extractor = Encoder(init)
+        self.mlp = MLP(feature_size(image_size))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.mlp(self.extractor(images))
+
+
+class HallucinationNet(nn.Module):
+    """Problem 2: imagines further features of an image's class from noise.
+
+    The first Linear sees ``[feature, noise]``, which splits into a part of the feature and a part
+    of the noise; the former is computed once per image, not once per fake.
+    """
+
+    def __init__(self, size: int, noise_size: int = NOISE_SIZE):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Linear(size + noise_size, size // 4),
+            nn.Dropout(0.2),
+            nn.ReLU(inplace=True),
+            nn.Linear(size // 4, size),
+        )
+
+    def hidden(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Hidden activations ``(..., n_aug, d/4)`` of every fake."""
+        first, dropout, relu, _ = self.encoder
+        size = features.shape[-1]
+        from_features = F.linear(features, first.weight[:, :size], first.bias)
+        from_noise = F.linear(noise, first.weight[:, size:])
+        return relu(dropout(from_noise.add_(from_features.unsqueeze(-2))))
+
+    def forward(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Hallucinated features ``(..., n_aug, d)``.
+
+        Args:
+            features: ``(..., d)``.
+            noise: ``(..., n_aug, noise_size)``.
+        """
+        return self.encoder[-1](self.hidden(features, noise))
+
+    def mean(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """The mean ``(..., d)`` of ``forward`` over ``n_aug``, exactly.
+
+        The last Linear commutes with the mean, so it is applied once and not ``n_aug`` times.
+        """
+        return self.encoder[-1](self.hidden(features, noise).mean(-2))
+
+
+class HallucinatingPrototypicalNet(nn.Module):
+    """Problem 2: Problem 1's network with a hallucinator between encoder and MLP."""
+
+    def __init__(self, image_size: int = 84, init: Init = "normal"):
+        super().__init__()
+        size = feature_size(image_size)
+        self.extractor = Encoder(init)
+        # Drawn before the hallucinator, so that a seed starts this network and Problem 1's
+        # from the same weights; registered after it, as in the original.
+        mlp = MLP(size)
+        self.hallucinate = HallucinationNet(size)
+        self.mlp = mlp
+
+    def mix(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Mean ``(..., d)`` of each real feature and its ``n_aug`` hallucinated ones."""
+        n_aug = noise.shape[-2]
+        fakes = self.hallucinate.mean(features, noise)
+        return torch.lerp(features, fakes, n_aug / (n_aug + 1))
+
+    def forward(
+        self, images: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Embeddings of the mixed ``(n, d)``, real ``(n, d)`` and hallucinated ``(n, n_aug, d)``.
+
+        Args:
+            images: ``(n, 3, s, s)``.
+            noise: ``(n, n_aug, 128)``, standard normal.
+        """
+        real = self.extractor(images)
+        fakes = self.hallucinate(real, noise)
+        return self.mlp(self.mix(real, noise)), self.mlp(real), self.mlp(fakes)
+
+
+class Extractor(nn.Module):
+    """Problem 3: the layers of ``PrototypicalNet`` under the names of the original's Extractor."""
+
+    def __init__(self, image_size: int = 84, init: Init = "normal"):
+        super().__init__()
+        self.encoder = conv4()
+        initialise_convolutions(self.encoder, init)
+        self.mlp = MLP(feature_size(image_size))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.mlp(self.encoder(images).flatten(1))
+
+
+class Generator(nn.Module):
+    """Problem 3: features ``(..., d)`` and noise ``(..., m, 128)`` to fakes ``(..., m, d)``."""
+
+    def __init__(self, size: int, noise_size: int = NOISE_SIZE):
+        super().__init__()
+        self.generate = nn.Sequential(
+            nn.Linear(size + noise_size, size // 4),
+            nn.ReLU(inplace=True),
+            nn.Linear(size // 4, size),
+        )
+
+    def forward(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        repeated = features.unsqueeze(-2).expand(*noise.shape[:-1], -1)
+        return self.generate(torch.cat([repeated, noise], dim=-1))
+
+
+class Discriminator(nn.Module):
+    """Problem 3: probability ``(...)`` that a feature ``(..., d)`` is real."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.judge = nn.Sequential(
+            nn.Linear(size, size // 4),
+            nn.LeakyReLU(0.2),
+            nn.Linear(size // 4, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.judge(features).squeeze(-1)
+
+
+class Critic(nn.Module):
+    """AFHN's conditional critic (Li et al. 2020): a score ``(...)``, unbounded, large for real.
+
+    It sees a feature ``(..., d)`` beside the real feature ``(..., d)`` it should resemble.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.judge = nn.Sequential(
+            nn.Linear(2 * size, size // 4), nn.LeakyReLU(0.2), nn.Linear(size // 4, 1)
+        )
+
+    def forward(self, features: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return self.judge(torch.cat([features, condition.expand_as(features)], dim=-1)).squeeze(-1)

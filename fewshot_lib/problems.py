@@ -1,0 +1,135 @@
+"""The report's problems: the parameters of each notebook and the runs they stand for."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fewshot_lib.spec import Count, Positive, Spec, TrainingParams
+
+
+class ReportParams(TrainingParams):
+    """What every problem's notebook takes beside the training parameters."""
+
+    episodes_test: Count = 600  # episodes behind every reported accuracy
+    early_epoch: Count = 1  # the epoch that tables call "early"
+
+    def spec(self, **changes) -> Spec:
+        """The run of these parameters, with some of them changed."""
+        values = {k: v for k, v in self.model_dump().items() if k in Spec.model_fields}
+        return Spec.check(values | changes)
+
+
+class CompareParams(ReportParams):
+    """Parts that compare settings train each of them alike, smaller than the main run."""
+
+    n_way_compare: Annotated[int, Field(ge=2)] = 5  # training ways
+    n_query_compare: Count | None = None
+    episodes_compare: Count = 100  # per epoch
+
+    def compared(self, **changes) -> Spec:
+        equal = {
+            "n_way": self.n_way_compare,
+            "n_query": self.n_query_compare,
+            "episodes": self.episodes_compare,
+        }
+        return self.spec(**(equal | changes))
+
+    def shot_spec(self, n_shot: int) -> Spec:
+        """Problem 1's network, trained and tested with this many shots."""
+        plain = {"n_aug": 0, "n_aug_test": 0}
+        return self.compared(n_shot=n_shot, n_shot_test=n_shot, **plain)
+
+
+class Problem1(CompareParams):
+    """Prototypical Network: a main run, three distances, several numbers of shots."""
+
+    distances: list[Literal["euclidean", "cosine", "parametric"]] = [
+        "euclidean",
+        "cosine",
+        "parametric",
+    ]
+    cosine_scale: Positive | None = None  # None: unscaled, as the original
+    shots: list[Count] = [1, 5, 10]
+
+    def main_spec(self) -> Spec:
+        return self.spec()
+
+    def distance_specs(self) -> dict[str, Spec]:
+        """Distance name to run, all else equal."""
+        scales = {"cosine": self.cosine_scale}
+        return {
+            name: self.compared(distance=name, distance_scale=scales.get(name, self.distance_scale))
+            for name in self.distances
+        }
+
+    def shot_specs(self) -> dict[int, Spec]:
+        return {k: self.shot_spec(k) for k in self.shots}
+
+
+class Problem2(CompareParams):
+    """Data hallucination: a main run beside Problem 1's, and several M."""
+
+    n_aug: Annotated[int, Field(ge=1)] = 200  # the report's M, in training
+    n_aug_test: Annotated[int, Field(ge=1)] | None = None  # None: as in training
+    n_augs: list[Annotated[int, Field(ge=0)]] = [0, 1, 10, 50, 100, 200]
+    n_seeds: Count = 1
+    tsne_classes: Annotated[int, Field(ge=2)] = 5
+    tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
+    tsne_fakes: Count = 3  # per image
+
+    def main_spec(self) -> Spec:
+        return self.spec(method="hallucination")
+
+    def baseline_spec(self) -> Spec:
+        """Problem 1's main run: equal training without hallucination."""
+        return self.spec(n_aug=0, n_aug_test=0)
+
+    def aug_specs(self) -> dict[tuple[int, int], Spec]:
+        """(M, seed) to run, trained and tested with as many; M = 0 is Problem 1's method."""
+        seeds = range(self.seed, self.seed + self.n_seeds)
+        return {(m, seed): self.aug_spec(m, seed) for m in self.n_augs for seed in seeds}
+
+    def aug_spec(self, n_aug: int, seed: int) -> Spec:
+        method = "hallucination" if n_aug else "prototypical"
+        return self.compared(method=method, n_aug=n_aug, n_aug_test=n_aug, seed=seed)
+
+
+class Problem3(ReportParams):
+    """Improved hallucination: both variants beside Problems 1 and 2."""
+
+    n_aug: Annotated[int, Field(ge=1)] = 200  # Problem 2's M
+    epochs_before: Count | None = None  # of Problems 1 and 2; None: as many as here
+    gan_lr: Positive = 1e-4
+    fake_weight: Positive | None = None
+    tsne_classes: Annotated[int, Field(ge=2)] = 5
+    tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
+    tsne_fakes: Count = 3  # per image
+
+    def main_spec(self) -> Spec:
+        return self.adversarial("original")
+
+    def adversarial(self, variant: str) -> Spec:
+        return self.spec(method="adversarial", variant=variant, n_aug=0)
+
+    def specs(self) -> dict[str, Spec]:
+        """All methods in the main setting, by the name the report gives them."""
+        defaults = {name: Spec.model_fields[name].default for name in ("gan_lr", "fake_weight")}
+        before = defaults | {"epochs": self.epochs_before or self.epochs}
+        return {
+            "Problem 1": self.spec(n_aug=0, **before),
+            "Problem 2": self.spec(method="hallucination", **before),
+            "Problem 3": self.adversarial("original"),
+            "AFHN": self.adversarial("afhn"),
+        }
+
+
+PROBLEMS: dict[str, type[ReportParams]] = {
+    "problem1": Problem1,
+    "problem2": Problem2,
+    "problem3": Problem3,
+}
+NOTEBOOKS = {
+    "problem1": "1_prototypical_network",
+    "problem2": "2_data_hallucination",
+    "problem3": "3_improved_hallucination",
+}

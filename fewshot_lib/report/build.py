@@ -1,0 +1,186 @@
+"""A whole report: check everything, run the notebooks, render the pages."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.paths import project_root
+from fewshot_lib.problems import NOTEBOOKS, PROBLEMS, ReportParams
+from fewshot_lib.report.execute import NotebookError, run_notebook
+from fewshot_lib.report.index import INDEX, write_index
+from fewshot_lib.report.params import check_notebook, load_params, notebook_path, select
+from fewshot_lib.report.progress import Display
+from fewshot_lib.report.provenance import provenance
+from fewshot_lib.report.render import Page, page_title, prepared, render_notebook
+from fewshot_lib.report.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
+
+SUMMARY = "summary"  # the notebook that becomes the front page, if there is one
+INTERRUPT_STATUS = 130
+
+
+def make_report(
+    profile: str, only: Iterable[str], settings: Iterable[str], output: Path | None
+) -> tuple[int, Path]:
+    """Run and render the notebooks of a profile.
+
+    Args:
+        profile: folder of ``params/``.
+        only: problems to run, all if empty.
+        settings: ``key=value`` changes of the parameters.
+        output: folder of the report; ``reports/<profile>`` by default.
+
+    Returns:
+        Exit status (0 complete, 1 a notebook failed, 2 it failed for wrong input, 130
+        interrupted) and the path of the front page.
+
+    Raises:
+        InputError: something is wrong that can be known before anything runs.
+    """
+    names = select(only)
+    params = load_params(profile, names, settings)
+    for name in names:
+        check_notebook(name)
+    folder = writable(output or project_root() / "reports" / profile)
+    report = Report(folder, params, Status(folder, profile, provenance(profile)))
+    return report.run(), folder / INDEX
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if need be.
+
+    Raises:
+        InputError: it cannot be written to, or it holds the notebooks themselves.
+    """
+    folder = folder.expanduser().resolve()
+    if folder == (project_root() / "notebooks").resolve():
+        raise InputError(f"output {folder} holds the notebooks themselves: name another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise InputError(f"output {folder} cannot be written to: {error.strerror}") from None
+
+
+class Report:
+    """The notebooks of one output folder, run one after another."""
+
+    def __init__(self, folder: Path, params: dict[str, ReportParams], status: Status):
+        self.folder, self.params, self.status = folder, params, status
+        self.names = [*params, *([SUMMARY] if SUMMARY in NOTEBOOKS else [])]
+        self.wrong_input: set[str] = set()
+
+    def run(self) -> int:
+        """Run all; a notebook that fails does not keep the others from running."""
+        for name in self.names:
+            self.status.entries[name] = {"state": WAITING}
+        self.status.entries = {n: self.status.entries[n] for n in self.reading_order()}
+        self.refresh()
+        before = signal.signal(signal.SIGTERM, interrupt)
+        try:
+            with Display(len(self.names)) as display:
+                for name in self.names:
+                    self.run_one(name, display)
+        except KeyboardInterrupt:
+            self.mark_interrupted()
+            return INTERRUPT_STATUS
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        failed = {n for n in self.names if self.status.entries[n]["state"] != COMPLETE}
+        return 0 if not failed else 2 if failed <= self.wrong_input else 1
+
+    def reading_order(self) -> list[str]:
+        """Notebooks of this and of earlier calls, as the report lists them."""
+        return [n for n in NOTEBOOKS if n in self.status.entries]
+
+    def run_one(self, name: str, display: Display) -> None:
+        """Execute and render one notebook; its entry says how it went."""
+        target = self.folder / f"{NOTEBOOKS[name]}.ipynb"
+        values = self.params[name].model_dump() if name in self.params else {}
+        self.status.start(name, notebook=target.name, parameters=values)
+        self.refresh()
+        display.start(name)
+        os.environ["FEWSHOT_REPORT"] = str(self.folder)  # where the summary finds run.json
+        try:
+            run_notebook(notebook_path(name), target, values, display.on_cell)
+        except NotebookError as error:
+            if error.is_input:
+                self.wrong_input.add(name)
+            self.status.finish(name, FAILED, str(error))
+            display.end(f"failed: {error} - see {shown_path(target)}")
+        else:
+            self.status.finish(name, COMPLETE)
+            display.end("complete")
+        self.render(name, target)
+
+    def render(self, name: str, executed: Path) -> None:
+        """Write the notebook's page and bring the front page up to date."""
+        entry = self.status.entries[name]
+        if name == SUMMARY and entry["state"] == COMPLETE:
+            return self.write_page(name, executed, INDEX, self.missing())
+        if name != SUMMARY and executed.is_file():
+            self.status.update(name, page=f"{NOTEBOOKS[name]}.html")
+            page = self.status.entries[name]["page"]
+            self.write_page(name, executed, page, entry["error"])
+        return self.refresh()
+
+    def write_page(self, name: str, executed: Path, page: str, notice: str | None) -> None:
+        images = notebook_path(name).parent
+        footer = self.footer(name)
+        render_notebook(executed, self.folder / page, self.pages(), footer, notice, images)
+
+    def missing(self) -> str | None:
+        """One sentence that names what is not there."""
+        states = {name: entry["state"] for name, entry in self.status.entries.items()}
+        odd = [f"{name} ({state})" for name, state in states.items() if state != COMPLETE]
+        return f"Missing: {', '.join(odd)}." if odd else None
+
+    def footer(self, name: str) -> dict[str, str]:
+        entry = self.status.entries[name]
+        return self.status.provenance | {
+            "made": entry["ended"].replace("T", " ").replace("+00:00", " UTC"),
+            "duration": f"{entry['seconds']:.0f} s",
+        }
+
+    def pages(self) -> list[Page]:
+        """Front page first, then one per problem."""
+        names = [name for name in self.reading_order() if name in PROBLEMS]
+        return [
+            Page(INDEX, "Summary"),
+            *(Page(f"{NOTEBOOKS[name]}.html", title_of(name)) for name in names),
+        ]
+
+    def refresh(self) -> None:
+        """Bring ``run.json`` and the front page up to date."""
+        self.status.save()
+        write_index(self.folder, self.pages(), self.status)
+
+    def mark_interrupted(self) -> None:
+        for name, entry in self.status.entries.items():
+            if "started" in entry and "ended" not in entry:
+                self.status.finish(name, INTERRUPTED)
+            elif entry["state"] == WAITING:
+                entry["state"] = INTERRUPTED
+        self.refresh()
+
+
+def title_of(name: str) -> str:
+    """Title of a notebook: its first heading."""
+    path = notebook_path(name)
+    _, renderer = prepared(nbformat.read(path, as_version=4), str(path.parent))
+    return page_title(renderer, path.stem)
+
+
+def shown_path(path: Path) -> str:
+    """Relative to the shell's folder where that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def interrupt(*_) -> None:
+    """A polite request to end is treated like Ctrl-C."""
+    raise KeyboardInterrupt

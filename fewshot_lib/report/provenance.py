@@ -1,0 +1,73 @@
+"""How a report came about: what its footer tells."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fewshot_lib.paths import project_root
+
+PACKAGES = ("fewshot-report", "torch", "torchvision", "papermill", "nbconvert")
+
+
+def provenance(profile: str) -> dict[str, str]:
+    """Name to value: profile, device, versions, system and, in a git checkout, the commit."""
+    found = {"profile": profile, "device": device_name(), "versions": versions()}
+    found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
+    if commit := git_commit(project_root()):
+        found["commit"] = commit
+    return found
+
+
+def versions() -> str:
+    words = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            words.append(f"{package} {version(package)}")
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            continue
+    return ", ".join(words)
+
+
+def device_name() -> str:
+    """The GPU's name, or the processor's and how many cores this process may use."""
+    import torch
+
+    from fewshot_lib.device import default_device
+
+    device = default_device()
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return device.type
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    return f"{processor()}, {cores} cores"
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def git_commit(folder: Path) -> str | None:
+    """Short hash of the commit checked out, with ``+ changes`` when files differ from it."""
+    hash_ = git(folder, "rev-parse", "--short=10", "HEAD")
+    if not hash_:
+        return None
+    return f"{hash_} + changes" if git(folder, "status", "--porcelain", "-uno") else hash_
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

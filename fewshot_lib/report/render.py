@@ -1,0 +1,131 @@
+"""An executed notebook as one HTML file that asks the network for nothing."""
+
+import ast
+import copy
+import io
+import tokenize
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jinja2 import Environment, FileSystemLoader
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+
+from fewshot_lib.paths import write_text
+from fewshot_lib.report.markup import Renderer, tidy_tables
+from fewshot_lib.report.params import assigned
+
+HERE = Path(__file__).parent
+BANNER = "papermill-error-cell-tag"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A link in the navigation."""
+
+    href: str
+    title: str
+
+
+def render_notebook(
+    source: Path,
+    target: Path,
+    pages: list[Page],
+    provenance: Mapping[str, str],
+    error: str | None = None,
+    images: Path | None = None,
+) -> None:
+    """Write ``source`` as the page ``target``.
+
+    Args:
+        source: an executed notebook.
+        target: the HTML file; written whole or not at all.
+        pages: all pages of the report in reading order, the first is the summary.
+        provenance: what the footer tells, name to value.
+        error: why the notebook is incomplete, if it is.
+        images: folder that relative links to images start from; that of ``source`` by default.
+    """
+    notebook = nbformat.read(source, as_version=4)
+    folder = str(images or source.parent)
+    notebook, renderer = prepared(notebook, folder)
+    resources = {
+        "metadata": {"name": source.stem, "path": folder},
+        "title": page_title(renderer, source.stem),
+        "toc": [heading for heading in renderer.headings if heading[0] in (2, 3)],
+        "parameters": parameter_rows(notebook),
+        "provenance": provenance,
+        "error": error,
+        **neighbours(pages, target.name),
+    }
+    exporter = HTMLExporter(template_name="template", extra_template_basedirs=[str(HERE)])
+    exporter.register_filter("markdown2html", renderer.markdown)
+    exporter.register_filter("tidy_tables", tidy_tables)
+    html, _ = exporter.from_notebook_node(notebook, resources)
+    write_text(target, html)
+
+
+def neighbours(pages: list[Page], href: str) -> dict[str, Any]:
+    """The page's place in the report, for its navigation."""
+    place = next((i for i, page in enumerate(pages) if page.href == href), None)
+    before = pages[place - 1] if place else None
+    after = pages[place + 1] if place is not None and place + 1 < len(pages) else None
+    return {"pages": pages, "here": href, "before": before, "after": after}
+
+
+def prepared(notebook: NotebookNode, folder: str) -> tuple[NotebookNode, Renderer]:
+    """A copy without papermill's banners and with its Markdown rendered.
+
+    Headings have to be known before the page is written, since the contents come first.
+    """
+    notebook, renderer = copy.deepcopy(notebook), Renderer(path=folder)
+    notebook.cells = [c for c in notebook.cells if BANNER not in c.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            renderer.attachments = cell.get("attachments", {})
+            cell.metadata["html"] = renderer.markdown(cell.source)
+    return notebook, renderer
+
+
+def page_title(renderer: Renderer, fallback: str) -> str:
+    return renderer.headings[0][2] if renderer.headings else fallback
+
+
+def parameter_rows(notebook: NotebookNode) -> list[tuple[str, str, str, bool]]:
+    """Name, value, meaning of each parameter, and whether it differs from the notebook's own.
+
+    The meaning is the comment behind the assignment.
+    """
+    tagged = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if not tagged:
+        return []
+    given = notebook.metadata.get("papermill", {}).get("parameters", {})
+    comments = comment_lines(tagged[0])
+    rows = []
+    for name, node in assigned(tagged[0]).items():
+        own = ast.literal_eval(node)
+        value = given.get(name, own)
+        rows.append((name, shown(value), comments.get(node.end_lineno, ""), value != own))
+    return rows
+
+
+def comment_lines(source: str) -> dict[int, str]:
+    """Line number to the comment on that line."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+
+
+def shown(value: Any) -> str:
+    if value is None or value == []:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A page that is no notebook, in the same dress."""
+    environment = Environment(loader=FileSystemLoader(HERE / "template"), autoescape=True)
+    return environment.get_template(template).render(**values)

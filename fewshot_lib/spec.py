@@ -1,0 +1,127 @@
+"""What a run is: typed, validated, hashable by content.
+
+The names here are the names in YAML, notebooks, tables and axis labels.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fewshot_lib.errors import InputError, did_you_mean
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Params(BaseModel):
+    """Base of every parameter set: strict types, no unknown names, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @classmethod
+    def check(cls, values: dict[str, Any]) -> Self:
+        """Validate ``values``.
+
+        Raises:
+            InputError: a name is unknown or a value impossible; names it, suggests the nearest.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError(explain(error.errors()[0], cls)) from None
+
+    @classmethod
+    def from_namespace(cls, namespace: dict[str, Any]) -> Self:
+        """Pick this class's fields out of a notebook's globals and validate them."""
+        return cls.check({k: namespace[k] for k in cls.model_fields if k in namespace})
+
+
+def explain(error: dict[str, Any], model: type[Params]) -> str:
+    """One line for one pydantic error."""
+    name = ".".join(str(part) for part in error["loc"][:1])
+    if error["type"] == "extra_forbidden":
+        return f"unknown parameter '{name}'{did_you_mean(name, model.model_fields)}"
+    if not name:
+        return error["msg"].removeprefix("Value error, ")
+    return f"{name}={error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+
+
+class DataParams(Params):
+    """Which images."""
+
+    source: Literal["glyphs", "mini_imagenet"] = "glyphs"
+    data_dir: str | None = None
+    image_size: Annotated[int, Field(ge=16, le=256)] = 32
+    images_per_class: Annotated[int, Field(ge=2)] | None = None  # None: all there are
+
+    @model_validator(mode="after")
+    def _needs_a_folder(self) -> Self:
+        if self.source != "glyphs" and self.data_dir is None:
+            raise ValueError(f"source '{self.source}' needs data_dir: the folder with its images")
+        return self
+
+
+class TrainingParams(DataParams):
+    """How a network is trained, and the episodes it is judged on."""
+
+    n_way: Annotated[int, Field(ge=2)] = 5
+    n_shot: Count = 1
+    n_query: Count | None = None  # per class; None: as many as shots, as in the original
+    distance: Literal["euclidean", "cosine", "parametric"] = "euclidean"
+    distance_scale: Positive | None = None  # initial value of a learnable factor; None: no factor
+    distance_normalise: bool = False  # divide by the feature size
+    init: Literal["normal", "kaiming"] = "normal"
+
+    epochs: Count = 1
+    episodes: Count = 100  # per epoch
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: Positive = 1e-3
+    momentum: Fraction = 0.9  # sgd only
+    weight_decay: NonNegative = 0.012
+    lr_step: Count = 20  # epochs between two decays
+    lr_gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
+    augment: list[Literal["flip", "crop", "jitter"]] = []
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    n_way_test: Annotated[int, Field(ge=2)] = 5
+    n_shot_test: Count | None = None  # None: as in training
+    n_query_test: Count = 15
+    episodes_val: Count = 200  # to choose the epoch by
+
+
+class Spec(TrainingParams):
+    """One training run: all that decides its weights, and nothing else."""
+
+    method: Literal["prototypical", "hallucination", "adversarial"] = "prototypical"
+    n_aug: Annotated[int, Field(ge=0)] = 0  # hallucinated features per support in training
+    n_aug_test: Annotated[int, Field(ge=0)] | None = None  # None: as in training
+    variant: Literal["original", "afhn"] = "original"  # adversarial only
+    gan_lr: Positive = 1e-4  # adversarial only: Adam of generator and discriminator
+    fake_weight: Positive | None = None  # adversarial only; None: 0.5 / the generator's loss
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Spell out what is implied, so that equal runs have equal specs."""
+        n_shot = values.get("n_shot", 1)
+        filled = {"n_query": n_shot, "n_shot_test": n_shot, "n_aug_test": values.get("n_aug", 0)}
+        return values | {k: v for k, v in filled.items() if values.get(k) is None}
+
+    @model_validator(mode="after")
+    def _hallucinates_or_not(self) -> Self:
+        if self.method == "prototypical" and (self.n_aug or self.n_aug_test):
+            raise ValueError("method 'prototypical' hallucinates nothing: n_aug must be 0")
+        return self
+
+    def identity(self, data_fingerprint: str) -> str:
+        """Twelve hex digits that name the run: same digits, same experiment.
+
+        The folder the images lie in does not count, their content does.
+        """
+        content = self.model_dump(exclude={"data_dir"}) | {"data": data_fingerprint}
+        text = json.dumps(content, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]

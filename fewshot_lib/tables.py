@@ -1,0 +1,138 @@
+"""Tables the reader sees: original value, this run ± interval and difference, side by side."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import pandas as pd
+from IPython.display import Markdown, display
+from pandas.io.formats.style import Styler
+
+from fewshot_lib.evaluation import Evaluation, Interval
+from fewshot_lib.experiments import Run
+from fewshot_lib.feature_space import Cloud, measures
+from fewshot_lib.findings import points
+from fewshot_lib.networks import count_parameters
+from fewshot_lib.published import ORIGINAL
+from fewshot_lib.spec import Spec
+
+MISSING = "–"
+
+
+class Row(NamedTuple):
+    """One setting: its name, the original's accuracy in %, and this run's."""
+
+    setting: str
+    original: float | None
+    accuracy: Interval
+
+
+def accuracy_table(rows: Iterable[Row], caption: str) -> Styler:
+    """Accuracies in %, each beside the original report's value and the difference to it."""
+    frame = pd.DataFrame(
+        {
+            "setting": row.setting,
+            "original": percent(row.original),
+            "this run": f"{100 * row.accuracy.mean:.2f} ± {100 * row.accuracy.ci95:.2f}",
+            "difference": signed(row.accuracy, row.original),
+            "episodes": f"{row.accuracy.n:,}",
+        }
+        for row in rows
+    )
+    return plain_table(frame, caption)
+
+
+def early_and_final(runs: Mapping[str, Run], early_epoch: int, caption: str) -> Styler:
+    """Validation accuracies of an early and of the final epoch; keys as in ``ORIGINAL``."""
+    rows = []
+    for name, run in runs.items():
+        for key, when, epoch in (
+            (f"{name} early", "early", early_epoch),
+            (name, "final", run.spec.epochs),
+        ):
+            setting = f"{name}, {when} epoch ({epoch})"
+            rows.append(Row(setting, ORIGINAL.get(key), run.accuracy_at(epoch)))
+    return accuracy_table(rows, caption)
+
+
+def training_details(spec: Spec) -> Styler:
+    """How this run is trained, in words for people."""
+    decay = f"× {spec.lr_gamma:g} every {spec.lr_step} epochs"
+    momentum = f", momentum {spec.momentum:g}" if spec.optimizer == "sgd" else ""
+    details = {
+        "episodes": f"{spec.epochs} epochs × {spec.episodes:,}",
+        "training episode": f"{spec.n_way}-way {spec.n_shot}-shot, {spec.n_query} queries a class",
+        "validation episode": f"{spec.n_way_test}-way {spec.n_shot_test}-shot, "
+        f"{spec.n_query_test} queries a class, {spec.episodes_val} episodes after each epoch",
+        "optimizer": f"{spec.optimizer.upper()}{momentum}, weight decay {spec.weight_decay:g}",
+        "learning rate": f"{spec.lr:g}, {decay}",
+        "convolutions start as": {"normal": "N(0, 1)", "kaiming": "He et al. 2015"}[spec.init],
+        "augmentation": ", ".join(spec.augment) or "none",
+        "distance": spec.distance,
+        "hallucinated features": f"{spec.n_aug} per support in training, {spec.n_aug_test} in the "
+        "test",
+        "seed": str(spec.seed),
+    }
+    if not spec.n_aug:
+        del details["hallucinated features"]
+    frame = pd.DataFrame(details.items(), columns=["what", "how"])
+    return plain_table(frame, "Training details")
+
+
+def plain_table(frame: pd.DataFrame, caption: str) -> Styler:
+    """A frame without its index, under a caption."""
+    return frame.style.hide(axis="index").set_caption(caption)
+
+
+def percent(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.2f}"
+
+
+def signed(accuracy: Interval, original: float | None) -> str:
+    if original is None:
+        return MISSING
+    return f"{100 * accuracy.mean - original:+.2f}".replace("-", "−")
+
+
+def cost_table(
+    runs: Mapping[str, Run],
+    judged: Mapping[str, Evaluation],
+    separability: Mapping[str, Interval],
+    caption: str,
+) -> Styler:
+    """What each run costs and what it gives."""
+    rows = [
+        {
+            "method": name,
+            "parameters": f"{count_parameters(run.learner.net):,}",
+            "seconds per epoch": f"{run.epoch_seconds.mean:.2f}",
+            "accuracy": str(judged[name].accuracy),
+            "separability": str(separability[name]),
+        }
+        for name, run in runs.items()
+    ]
+    return plain_table(pd.DataFrame(rows), caption)
+
+
+def measures_table(clouds: Mapping[str, Cloud], caption: str) -> Styler:
+    """The measures of several clouds, one column each."""
+    columns = {title: {k: number(v) for k, v in measures(c).items()} for title, c in clouds.items()}
+    return plain_table(pd.DataFrame(columns).fillna(MISSING).reset_index(names="measure"), caption)
+
+
+def number(value: float | Interval) -> str:
+    return str(value) if isinstance(value, Interval) else f"{value:.2f}"
+
+
+def difference_row(name: str, gap: Interval) -> dict[str, str]:
+    return {"difference": name, "points": points(gap), "episodes": f"{gap.n:,}"}
+
+
+def differences_table(gaps: Mapping[str, Interval], caption: str) -> Styler:
+    """Paired differences in percentage points."""
+    return plain_table(pd.DataFrame(difference_row(k, v) for k, v in gaps.items()), caption)
+
+
+def say(*sentences: str) -> None:
+    """Show sentences as Markdown: a paragraph if there is one, a list if there are more."""
+    text = sentences[0] if len(sentences) == 1 else "\n".join(f"- {s}" for s in sentences)
+    display(Markdown(text))

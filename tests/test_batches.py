@@ -1,0 +1,99 @@
+"""Batches: normalised as written, augmented image by image, repeatable."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from fewshot_lib.batches import AUGMENTATIONS, crop, flip, jitter, make_batch
+from fewshot_lib.spec import Spec
+
+CPU = torch.device("cpu")
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_pixels_are_normalised_by_the_bank_s_statistics(bank):
+    batch = make_batch(bank, torch.tensor([5, 2]), CPU)
+    for i, index in enumerate([5, 2]):
+        for channel in range(3):
+            pixels = bank.images[index, channel].double() / 255
+            expected = (pixels - bank.mean[channel]) / bank.std[channel]
+            torch.testing.assert_close(batch[i, channel].double(), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("augment", [[], *([name] for name in AUGMENTATIONS), [*AUGMENTATIONS]])
+def test_type_shape_and_memory_layout(bank, augment):
+    before = bank.images.clone()
+    indices = torch.arange(12).view(3, 4)
+    batch = make_batch(bank, indices, CPU, augment, generator())
+    assert batch.shape == (12, 3, 16, 16)
+    assert batch.dtype == torch.float32
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(bank.images, before)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_the_same_generator_the_same_batch(bank, name):
+    indices = torch.arange(20)
+    batches = [make_batch(bank, indices, CPU, [name], generator(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(batches[0], batches[1])
+    assert not torch.equal(batches[0], batches[2])
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_each_image_is_drawn_apart(name):
+    copies = torch.rand(1, 3, 16, 16, generator=generator()).expand(40, -1, -1, -1)
+    drawn = AUGMENTATIONS[name](copies, generator())
+    assert len({image.numpy().tobytes() for image in drawn}) > (1 if name == "flip" else 10)
+
+
+def test_a_spec_takes_every_augmentation_there_is():
+    assert Spec.check({"augment": [*AUGMENTATIONS]}).augment == [*AUGMENTATIONS]
+
+
+def test_flip_mirrors_about_half_of_the_images():
+    images = torch.rand(200, 3, 16, 16, generator=generator())
+    flipped = flip(images, generator())
+    mirrored = (flipped == images.flip(-1)).flatten(1).all(1)
+    kept = (flipped == images).flatten(1).all(1)
+    assert (mirrored ^ kept).all()
+    assert 70 < mirrored.sum() < 130
+
+
+def test_crop_shows_a_window_of_the_reflected_surroundings():
+    images = torch.rand(600, 3, 16, 16, generator=generator())
+    padded = F.pad(images, (2, 2, 2, 2), mode="reflect")
+    cropped = crop(images, generator())
+    shifts = [(y, x) for y in range(5) for x in range(5)]
+    windows = torch.stack([padded[:, :, y : y + 16, x : x + 16] for y, x in shifts])
+    matches = (windows == cropped).flatten(2).all(2)
+    assert (matches.sum(0) == 1).all()
+    assert matches.any(1).all()  # all 25 shifts occur
+
+
+def test_jitter_stays_between_black_and_white():
+    images = torch.rand(100, 3, 16, 16, generator=generator()).round()  # the extremes themselves
+    jittered = jitter(images, generator())
+    assert jittered.min() >= 0
+    assert jittered.max() <= 1
+
+
+def test_jitter_changes_an_even_grey_by_its_brightness_alone():
+    grey = torch.full((500, 3, 16, 16), 0.5)
+    jittered = jitter(grey, generator())
+    levels = jittered[:, :1, :1, :1]
+    torch.testing.assert_close(jittered, levels.expand_as(jittered))
+    assert 0.3 <= levels.min() < 0.32
+    assert 0.68 < levels.max() <= 0.7
+
+
+def test_jitter_changes_contrast_and_saturation():
+    torch.manual_seed(0)
+    pixels = 0.5 + 0.1 * (torch.rand(1, 3, 16, 16) - 0.5)  # far from 0 and 1: nothing is clamped
+    jittered = jitter(pixels.expand(300, -1, -1, -1), generator())
+    contrast = jittered.mean(1).flatten(1).std(1) / jittered.flatten(1).mean(1)
+    saturation = (jittered[:, 0] - jittered[:, 1]).flatten(1).std(1) / contrast
+    for spread in (contrast, saturation):
+        assert spread.max() / spread.min() > 1.8  # 1.4 / 0.6 at the most

@@ -1,0 +1,28 @@
+"""Every method of a spec has its learner."""
+
+from typing import get_args
+
+import pytest
+
+from fewshot_lib.adversarial import AdversarialLearner, AFHNLearner
+from fewshot_lib.learners import HallucinationLearner, PrototypicalLearner
+from fewshot_lib.methods import make_learner
+from fewshot_lib.spec import Spec
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"method": "prototypical"}, PrototypicalLearner),
+        ({"method": "hallucination"}, HallucinationLearner),
+        ({"method": "adversarial"}, AdversarialLearner),
+        ({"method": "adversarial", "variant": "afhn"}, AFHNLearner),
+    ],
+)
+def test_names_give_their_learners(make_spec, values, kind):
+    assert type(make_learner(make_spec(**values))) is kind
+
+
+@pytest.mark.parametrize("name", get_args(Spec.model_fields["method"].annotation))
+def test_no_method_is_without_one(make_spec, name):
+    assert make_learner(make_spec(method=name)).spec.method == name

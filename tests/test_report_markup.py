@@ -1,0 +1,89 @@
+"""Formulas, headings and tables in HTML."""
+
+import pytest
+from bs4 import BeautifulSoup
+
+from fewshot_lib.report.markup import Renderer, mathml, tidy_tables
+
+
+def markdown(source: str) -> str:
+    return Renderer().markdown(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["a $x^2$ b", "a\n\n$$x$$\n", "$$\nx\n$$", "in $$x$$ line", "$K$-shot", "a ($n$)."]
+)
+def test_formulas_become_mathml(source):
+    html = markdown(source)
+    assert html.count("<math") == 1
+    assert "$" not in html
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from $5 to $10",
+        "it costs $5.",
+        "`echo $HOME and $PATH`",
+        "a `$x$` b",
+        "```\n$$x$$ and $y$\n```",
+        r"\$x\$",
+        "$ x $",
+        "`$$` and `$$`",
+    ],
+)
+def test_other_dollars_are_left_alone(source):
+    html = markdown(source)
+    assert "<math" not in html
+    assert html.count("$") == source.count("$")
+
+
+def test_display_formulas_are_blocks():
+    assert 'display="block"' in markdown("$$x$$")
+    assert 'display="inline"' in markdown("$x$")
+
+
+@pytest.mark.parametrize("latex", [r"\nosuchcommand{x}", r"\frac{1", "x^", r"\left( x"])
+def test_a_formula_that_cannot_be_converted_is_shown_as_code(latex):
+    assert mathml(latex) == f'<code class="formula">{latex}</code>'
+
+
+@pytest.mark.parametrize("name", ["align*", "aligned", "cases", "equation", "pmatrix"])
+def test_environments(name):
+    html = markdown(rf"\begin{{{name}}} a &= b \\ c &= d \end{{{name}}}")
+    assert "<math" in html
+
+
+def test_less_than_stays_text():
+    math = BeautifulSoup(markdown("$a < b \\le c$"), "html.parser").find("math")
+    assert math.get_text() == "a<b≤c"
+
+
+def test_headings_have_unique_anchors():
+    renderer = Renderer()
+    html = renderer.markdown("# A\n## Training `x`\n## Training `x`\n") + renderer.markdown("# A")
+    anchors = [anchor for _, anchor, _ in renderer.headings]
+    assert anchors == ["a", "training-x", "training-x-2", "a-2"]
+    assert [tag["id"] for tag in BeautifulSoup(html, "html.parser").select("h1, h2")] == anchors
+    assert renderer.headings[1] == (2, "training-x", "Training x")
+
+
+def test_columns_of_numbers_are_marked_header_included():
+    html = markdown("| a | b | c |\n|---|---|---|\n| x | 1.5 ± 0.2 | – |\n| 2 | −3 % | 4 |\n")
+    marked = [tag.get_text() for tag in BeautifulSoup(html, "html.parser").select(".number")]
+    assert marked == ["b", "c", "1.5 ± 0.2", "–", "−3 %", "4"]
+
+
+def test_a_table_scrolls_in_a_box_of_its_own():
+    soup = BeautifulSoup(tidy_tables("<p>t</p><table border=1><tr><td>x"), "html.parser")
+    assert soup.table.parent["class"] == ["table"]
+    assert "border" not in soup.table.attrs
+
+
+def test_pandas_index_names_join_the_header():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"shots": [1, 5], "accuracy": [37.4, 58.5]}).set_index("shots")
+    table = BeautifulSoup(tidy_tables(frame.to_html()), "html.parser")
+    rows = [[cell.get_text() for cell in row.find_all("th")] for row in table.select("thead tr")]
+    assert rows == [["shots", "accuracy"]]
+    assert len(table.select("tbody td.number")) == 2

@@ -1,0 +1,203 @@
+"""Training: repeatable, resumable at any moment with the same numbers, the best epoch kept."""
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fewshot_lib import paths, training
+from fewshot_lib.data import load_bank
+from fewshot_lib.errors import InputError
+from fewshot_lib.evaluation import encode, evaluate
+from fewshot_lib.methods import make_learner
+from fewshot_lib.paths import replacing
+from fewshot_lib.progress import Progress
+from fewshot_lib.randomness import stream
+from fewshot_lib.training import HISTORY, STATE, WEIGHTS, describe, selection_episodes, train
+
+pytestmark = pytest.mark.usefixtures("project")
+
+
+def train_in(folder, spec):
+    folder.mkdir(exist_ok=True)
+    return train(spec, load_bank(spec, "train"), load_bank(spec, "val"), folder)
+
+
+def without_time(history):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+def state_in(folder):
+    return torch.load(folder / STATE, weights_only=True)
+
+
+def assert_same_run(folder, other):
+    """Bit for bit: history, best weights, last weights, optimizers."""
+    tables = [pd.read_csv(f / HISTORY).drop(columns="seconds") for f in (folder, other)]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert_same_tensors(*(load_file(f / WEIGHTS) for f in (folder, other)))
+    states = [state_in(f) for f in (folder, other)]
+    assert_same_tensors(*(state["learner"] for state in states))
+    assert without_time(states[0]["history"]) == without_time(states[1]["history"])
+    torch.testing.assert_close(*(state["optimizers"] for state in states), rtol=0, atol=0)
+
+
+def assert_same_tensors(tensors, others):
+    assert list(tensors) == list(others)
+    assert [name for name in tensors if not torch.equal(tensors[name], others[name])] == []
+
+
+class Interrupt(Exception):
+    """Stands for whatever ends a run before its time."""
+
+
+def test_the_history_has_a_row_for_each_epoch(tmp_path, make_spec, method):
+    history = train_in(tmp_path / "run", make_spec(**method))
+    columns = {"epoch", "lr", "loss", "accuracy", "val_accuracy", "val_ci95", "seconds"}
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert all(row.keys() >= columns for row in history)
+    assert all(0 <= row["val_accuracy"] <= 1 and row["seconds"] > 0 for row in history)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "run" / HISTORY), pd.DataFrame(history))
+
+
+def test_training_learns(tmp_path, make_spec):
+    history = train_in(tmp_path / "run", make_spec(epochs=4, episodes=12))
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert history[-1]["accuracy"] > 0.8
+
+
+def test_a_seed_gives_the_same_run_and_another_seed_another(tmp_path, make_spec):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.rand(3)  # what was drawn before does not matter
+        train_in(tmp_path / name, make_spec(seed=seed))
+    assert_same_run(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(AssertionError):
+        assert_same_run(tmp_path / "a", tmp_path / "c")
+
+
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(
+    tmp_path, make_spec, method, monkeypatch
+):
+    spec = make_spec(**method, augment=["flip", "crop", "jitter"])
+    train_in(tmp_path / "whole", spec)
+
+    def interrupt(self, epoch, done):
+        if (epoch, done) == (3, 2):
+            raise Interrupt
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupt):
+        patch.setattr(Progress, "episode", interrupt)
+        train_in(tmp_path / "resumed", spec)
+    assert len(state_in(tmp_path / "resumed")["history"]) == 2
+    train_in(tmp_path / "resumed", spec)
+    assert_same_run(tmp_path / "resumed", tmp_path / "whole")
+
+
+def test_a_run_may_stop_at_any_write(tmp_path, make_spec, monkeypatch):
+    """Best weights, history and state are written after each epoch; each may be the last."""
+    spec = make_spec(epochs=2, episodes=2)
+    left = 100  # writes before the interruption
+
+    def limited(path):
+        nonlocal left
+        if left == 0:
+            raise Interrupt
+        left -= 1
+        return replacing(path)
+
+    monkeypatch.setattr(training, "replacing", limited)
+    monkeypatch.setattr(paths, "replacing", limited)
+    train_in(tmp_path / "whole", spec)
+    n_writes = 100 - left
+    assert n_writes in (5, 6)
+    for n in range(n_writes):
+        left = n
+        with pytest.raises(Interrupt):
+            train_in(tmp_path / f"{n}", spec)
+        left = 100
+        train_in(tmp_path / f"{n}", spec)
+        assert_same_run(tmp_path / f"{n}", tmp_path / "whole")
+
+
+def test_only_what_is_missing_is_trained(tmp_path, make_spec, monkeypatch):
+    train_in(tmp_path, make_spec(epochs=2))
+    trained = []
+    original = training.train_epoch
+    monkeypatch.setattr(
+        training, "train_epoch", lambda *args: trained.append(args[4]) or original(*args)
+    )
+    assert [row["epoch"] for row in train_in(tmp_path, make_spec(epochs=4))] == [1, 2, 3, 4]
+    assert trained == [3, 4]
+
+
+def test_the_best_epoch_s_weights_are_kept(tmp_path, make_spec, monkeypatch):
+    """The first of the best, here the second of four epochs."""
+    scripted = iter([0.2, 0.6, 0.6, 0.4, 0.2, 0.6])
+    monkeypatch.setattr(
+        training, "validate", lambda *_: {"val_accuracy": next(scripted), "val_ci95": 0.0}
+    )
+    train_in(tmp_path / "long", make_spec(epochs=4))
+    train_in(tmp_path / "short", make_spec(epochs=2))
+    kept, last = load_file(tmp_path / "long" / WEIGHTS), state_in(tmp_path / "short")["learner"]
+    assert kept.keys() == last.keys()
+    assert [name for name in kept if not torch.equal(kept[name], last[name])] == []
+
+
+def test_the_kept_weights_give_the_recorded_accuracy(tmp_path, make_spec, method):
+    spec = make_spec(**method)
+    history = train_in(tmp_path, spec)
+    learner, bank = make_learner(spec), load_bank(spec, "val")
+    learner.load_state_dict(load_file(tmp_path / WEIGHTS))
+    features = encode(learner, bank, torch.device("cpu"))
+    noise = stream("selection noise")
+    result = evaluate(learner, features, selection_episodes(spec, bank), 1, spec.n_aug_test, noise)
+    assert result.accuracy.mean == pytest.approx(max(row["val_accuracy"] for row in history))
+
+
+def test_the_learning_rate_decays_by_steps(tmp_path, make_spec):
+    spec = make_spec(epochs=5, episodes=1, lr=0.08, lr_step=2, lr_gamma=0.5)
+    rates = [row["lr"] for row in train_in(tmp_path, spec)]
+    assert rates == pytest.approx([0.08, 0.08, 0.04, 0.04, 0.02])
+
+
+def test_the_adversaries_learning_rate_stays(make_spec):
+    spec = make_spec(method="adversarial", lr_step=1, gan_lr=0.125)
+    optimizers = make_learner(spec).optimizers()
+    training.set_learning_rates(spec, optimizers, epoch=3)
+    rates = {name: o.param_groups[0]["lr"] for name, o in optimizers.items()}
+    assert rates == {"main": spec.lr / 4, "generator": 0.125, "discriminator": 0.125}
+
+
+def test_selection_episodes_are_the_same_for_all_methods_and_seeds(bank, make_spec, method):
+    spec = make_spec()
+    episodes = selection_episodes(spec, bank)
+    assert episodes.shape == (spec.episodes_val, 3, 1 + 4)
+    assert torch.equal(episodes, selection_episodes(make_spec(**method, seed=5, lr=1.0), bank))
+
+
+def test_a_damaged_state_is_refused_with_its_path(tmp_path, make_spec):
+    train_in(tmp_path, make_spec(epochs=1))
+    path = tmp_path / STATE
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"cannot resume from .*delete it to start over") as caught:
+        train_in(tmp_path, make_spec())
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_state_of_another_network_is_refused(tmp_path, make_spec):
+    train_in(tmp_path, make_spec(epochs=1))
+    with pytest.raises(InputError, match="cannot resume") as caught:
+        train_in(tmp_path, make_spec(method="hallucination"))
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_half_written_is_left(tmp_path, make_spec):
+    train_in(tmp_path / "run", make_spec(epochs=1))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {STATE, WEIGHTS, HISTORY}
+
+
+def test_a_run_s_name_for_people(make_spec):
+    assert describe(make_spec(n_way=30)) == "prototypical 30-way 1-shot euclidean"
+    text = describe(make_spec(method="hallucination", n_aug=50, distance="cosine", seed=2))
+    assert text == "hallucination 3-way 1-shot M=50 cosine seed 2"
