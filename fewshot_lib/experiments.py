@@ -106,6 +106,7 @@ class Run:
         bank = bank_for(self.spec, split)
         episodes = sample_episodes(bank, n_episodes, *shape, stream("report", split, *shape))
         name = f"{split}-{shape[0]}way-{n_shot}shot-{n_aug}aug-{shape[2]}query-{n_episodes}"
+        name += f"-{bank.fingerprint[:8]}"
         path = self.folder / "evaluations" / f"{name}.npy"
         if path.exists():
             return Evaluation(episodes, torch.from_numpy(np.load(path)).long())

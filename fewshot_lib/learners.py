@@ -29,13 +29,14 @@ class PrototypicalLearner(nn.Module):
     def __init__(self, spec: Spec):
         super().__init__()
         self.spec = spec
-        self.net = self.network(spec.image_size, spec.init)
+        # Drawn first, so that a seed starts every method from the same weights.
         self.distance = make_distance(
             spec.distance,
             feature_size(spec.image_size),
             spec.distance_scale,
             spec.distance_normalise,
         )
+        self.net = self.network(spec.image_size, spec.init)
 
     def raw(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 3, s, s)`` to encoder features ``(n, d)``."""

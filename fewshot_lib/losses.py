@@ -71,7 +71,7 @@ def anti_collapse_ratio(fakes: torch.Tensor, noise: torch.Tensor) -> torch.Tenso
 
 def anti_collapse_loss(fakes: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """1 / mean ratio: large when two noises give nearly the same fake (Li et al. 2020)."""
-    return 1 / anti_collapse_ratio(fakes, noise).mean().clamp_min(EPSILON)
+    return 1 / (anti_collapse_ratio(fakes, noise).mean() + EPSILON)
 
 
 def euclidean_diversity_loss(fakes: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

@@ -132,4 +132,5 @@ NOTEBOOKS = {
     "problem1": "1_prototypical_network",
     "problem2": "2_data_hallucination",
     "problem3": "3_improved_hallucination",
+    "summary": "0_summary",  # runs last, becomes the report's front page
 }

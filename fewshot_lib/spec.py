@@ -93,6 +93,15 @@ class TrainingParams(DataParams):
     episodes_val: Count = 200  # to choose the epoch by
 
 
+USED_BY = {
+    "n_aug": {"hallucination"},
+    "n_aug_test": {"hallucination", "adversarial"},
+    "variant": {"adversarial"},
+    "gan_lr": {"adversarial"},
+    "fake_weight": {"adversarial"},
+}
+
+
 class Spec(TrainingParams):
     """One training run: all that decides its weights, and nothing else."""
 
@@ -112,9 +121,11 @@ class Spec(TrainingParams):
         return values | {k: v for k, v in filled.items() if values.get(k) is None}
 
     @model_validator(mode="after")
-    def _hallucinates_or_not(self) -> Self:
-        if self.method == "prototypical" and (self.n_aug or self.n_aug_test):
-            raise ValueError("method 'prototypical' hallucinates nothing: n_aug must be 0")
+    def _takes_what_its_method_uses(self) -> Self:
+        for name, methods in USED_BY.items():
+            default = 0 if name == "n_aug_test" else type(self).model_fields[name].default
+            if self.method not in methods and getattr(self, name) != default:
+                raise ValueError(f"method '{self.method}' does not use {name}: leave it out")
         return self
 
     def identity(self, data_fingerprint: str) -> str:

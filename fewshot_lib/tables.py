@@ -12,7 +12,7 @@ from fewshot_lib.experiments import Run
 from fewshot_lib.feature_space import Cloud, measures
 from fewshot_lib.findings import points
 from fewshot_lib.networks import count_parameters
-from fewshot_lib.published import ORIGINAL
+from fewshot_lib.published import HEADLINE, ORIGINAL, PUBLISHED
 from fewshot_lib.spec import Spec
 
 MISSING = "–"
@@ -74,8 +74,29 @@ def training_details(spec: Spec) -> Styler:
     }
     if not spec.n_aug:
         del details["hallucinated features"]
-    frame = pd.DataFrame(details.items(), columns=["what", "how"])
-    return plain_table(frame, "Training details")
+    return pairs_table(details, "Training details")
+
+
+def headline_table(
+    judged: Mapping[str, Evaluation], gaps: Mapping[str, Interval], caption: str
+) -> Styler:
+    """The report's result: original, published and own accuracy, and the gap to Problem 1."""
+    rows = [
+        {
+            "method": name,
+            "original": percent(ORIGINAL.get(HEADLINE.get(name))),
+            "published": PUBLISHED.get(name, MISSING),
+            "this run": f"{100 * e.accuracy.mean:.2f} ± {100 * e.accuracy.ci95:.2f}",
+            "against Problem 1": points(gaps[name]) if name in gaps else MISSING,
+        }
+        for name, e in judged.items()
+    ]
+    return plain_table(pd.DataFrame(rows), caption)
+
+
+def pairs_table(pairs: Mapping[str, str], caption: str) -> Styler:
+    """Names and values, one pair a row."""
+    return plain_table(pd.DataFrame(pairs.items(), columns=["what", "how"]), caption)
 
 
 def plain_table(frame: pd.DataFrame, caption: str) -> Styler:

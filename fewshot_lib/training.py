@@ -148,4 +148,5 @@ def describe(spec: Spec) -> str:
     """A short name for people: ``prototypical 30-way 1-shot euclidean``."""
     fakes = f" M={spec.n_aug}" if spec.n_aug else ""
     seed = f" seed {spec.seed}" if spec.seed else ""
-    return f"{spec.method} {spec.n_way}-way {spec.n_shot}-shot{fakes} {spec.distance}{seed}"
+    method = "afhn" if spec.variant == "afhn" else spec.method
+    return f"{method} {spec.n_way}-way {spec.n_shot}-shot{fakes} {spec.distance}{seed}"

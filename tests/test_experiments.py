@@ -93,9 +93,8 @@ def die(self, epoch, done):
 progress.Progress.episode = die
 experiments.run(Spec.check({spec.model_dump()!r}))
 """
-    killed = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # they decide the rounding
+    killed = subprocess.run([sys.executable, "-c", script], env=os.environ | threads)
     assert killed.returncode == -signal.SIGKILL
     (folder,) = runs_folder().iterdir()
     assert not (folder / RESULT).exists()

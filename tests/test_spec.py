@@ -49,7 +49,8 @@ def test_every_field_is_either_varied_here_or_known_not_to_count():
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_every_field_changes_the_identity(field):
-    base, changed = Spec.check(BASE), Spec.check(BASE | {field: CHANGES[field]})
+    base = BASE | ({"method": "hallucination", "n_aug": 1} if field == "n_aug" else {})
+    base, changed = Spec.check(base), Spec.check(base | {field: CHANGES[field]})
     assert changed.identity("data") != base.identity("data")
 
 
@@ -94,9 +95,20 @@ def test_hallucinated_features_in_the_test_are_those_of_training_unless_given():
     assert Spec.check(base | {"n_aug_test": 0}).n_aug_test == 0
 
 
-def test_a_method_that_hallucinates_nothing_refuses_n_aug():
-    with pytest.raises(InputError, match=r"^method 'prototypical' hallucinates nothing"):
-        Spec.check({"n_aug": 1})
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        ("prototypical", "n_aug", 1),
+        ("prototypical", "n_aug_test", 1),
+        ("prototypical", "gan_lr", 0.1),
+        ("hallucination", "variant", "afhn"),
+        ("hallucination", "fake_weight", 0.1),
+        ("adversarial", "n_aug", 1),
+    ],
+)
+def test_a_method_refuses_what_it_does_not_use(method, name, value):
+    with pytest.raises(InputError, match=f"^method '{method}' does not use {name}: leave it out"):
+        Spec.check({"method": method, name: value})
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name():

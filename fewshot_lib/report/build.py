@@ -72,7 +72,8 @@ class Report:
 
     def __init__(self, folder: Path, params: dict[str, ReportParams], status: Status):
         self.folder, self.params, self.status = folder, params, status
-        self.names = [*params, *([SUMMARY] if SUMMARY in NOTEBOOKS else [])]
+        summary = project_root() / "notebooks" / f"{NOTEBOOKS[SUMMARY]}.ipynb"
+        self.names = [*params, *([SUMMARY] if summary.is_file() else [])]
         self.wrong_input: set[str] = set()
 
     def run(self) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 import unicodedata
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import matplotlib
@@ -34,46 +35,51 @@ ALPHABETS = {
     "test": ("ႠჅ", "აჰ"),
 }
 N_CLASSES = {"train": 64, "val": 16, "test": 20}
+EARLIER = {"train": (), "val": ("train",), "test": ("train", "val")}
 
 DRAWN = 160  # font size in pixels that shapes are drawn at, far above what is shown of them
 COMPARED = 24  # side in pixels of the rasters that are compared
-LOOK_ALIKE = 0.85  # correlation from which two letters count as the same shape
-
-
-def font_path(face: str) -> Path:
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / face
+SHIFT = 2  # pixels that one is moved by to meet the other
+LOOK_ALIKE = 0.85  # correlation from which letters of two splits count as the same shape
 
 
 @cache
-def fonts_fingerprint() -> str:
-    """Changes with the fonts and with the library that draws them."""
-    digest = hashlib.sha256(str(features.version("freetype2")).encode())
+def alphabets_fingerprint() -> str:
+    """Changes with the fonts, with the library that draws them and with the choice of letters."""
+    choice = (FACES, UPRIGHT, ALPHABETS, N_CLASSES, DRAWN, COMPARED, SHIFT, LOOK_ALIKE)
+    digest = hashlib.sha256(repr((features.version("freetype2"), choice)).encode())
     for face in FACES:
         digest.update(font_path(face).read_bytes())
     return digest.hexdigest()
 
 
+def font_path(face: str) -> Path:
+    """Where Matplotlib keeps the face.
+
+    Raises:
+        InputError: it is not there.
+    """
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / face
+    if not path.is_file():
+        raise InputError(f"Matplotlib's font is missing: {path}; reinstall matplotlib")
+    return path
+
+
 @cache
 def open_font(face: str) -> ImageFont.FreeTypeFont:
-    try:
-        return ImageFont.truetype(
-            str(font_path(face)), DRAWN, layout_engine=ImageFont.Layout.BASIC
-        )
-    except OSError:
-        raise InputError(
-            f"Matplotlib's font {face} cannot be read from {font_path(face)}: reinstall matplotlib"
-        ) from None
-
-
-@cache
-def faces_of(letter: str) -> tuple[str, ...]:
-    """The faces that hold the letter: all twelve, or all but the monospaced ones."""
-    return tuple(face for face in FACES if ord(letter) in characters(face))
+    # The basic layout is the same whether or not Pillow finds a text-shaping library.
+    return ImageFont.truetype(font_path(face), DRAWN, layout_engine=ImageFont.Layout.BASIC)
 
 
 @cache
 def characters(face: str) -> frozenset[int]:
+    """Code points that the face has a shape for."""
     return frozenset(FT2Font(str(font_path(face))).get_charmap())
+
+
+def faces_of(letter: str) -> list[str]:
+    """The faces that hold the letter: all twelve, or all but the monospaced ones."""
+    return [face for face in FACES if ord(letter) in characters(face)]
 
 
 def letter_shape(letter: str, face: str, side: int) -> np.ndarray:
@@ -107,45 +113,49 @@ def base_letters(split: str) -> list[str]:
 def similarity(a: list[str], b: list[str]) -> torch.Tensor:
     """How much letters look alike, ``(len(a), len(b))``, 1 = the same shape.
 
-    The correlation of the slightly blurred shapes, the best over the upright faces of either
-    and over shifts of up to two pixels.
+    The correlation of their slightly blurred shapes, the best over the upright faces of either
+    and over small shifts.
     """
     a, b = upright_shapes(a), upright_shapes(b)
-    shifts = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)]
-    pairs = [a.flatten(0, 1).flatten(1) @ b.roll(shift, (2, 3)).flatten(0, 1).flatten(1).T for shift in shifts]
-    best = torch.stack(pairs).amax(0)
-    return best.view(len(a), a.shape[1], len(b), b.shape[1]).amax((1, 3))
+    flat = a.flatten(2).flatten(0, 1)
+    best = torch.full((len(flat), b.shape[:2].numel()), -1.0)
+    for shift in product(range(-SHIFT, SHIFT + 1), repeat=2):
+        moved = b.roll(shift, (2, 3)).flatten(2).flatten(0, 1)
+        best = torch.maximum(best, flat @ moved.T)
+    return best.view(*a.shape[:2], *b.shape[:2]).amax((1, 3))
 
 
 def upright_shapes(letters: list[str]) -> torch.Tensor:
     """Shapes to compare: mean 0, norm 1, with a margin to be shifted in, ``(n, n_faces, s, s)``.
 
-    A face without the letter stands in with the plain one.
+    The plain face stands in for one that lacks the letter.
     """
-    faces = [[f if f in faces_of(x) else UPRIGHT[0] for f in UPRIGHT] for x in letters]
-    shapes = [[letter_shape(x, f, COMPARED) for f in row] for x, row in zip(letters, faces, strict=True)]
-    padded = F.pad(torch.from_numpy(np.array(shapes)), (3, 3, 3, 3))
+    shapes = []
+    for letter in letters:
+        held = faces_of(letter)
+        faces = [face if face in held else UPRIGHT[0] for face in UPRIGHT]
+        shapes.append([letter_shape(letter, face, COMPARED) for face in faces])
+    padded = F.pad(torch.from_numpy(np.array(shapes)), (SHIFT + 1,) * 4)
     blurred = F.avg_pool2d(padded, 3, 1, padding=1)
     centred = blurred - blurred.mean((2, 3), keepdim=True)
-    return centred / centred.flatten(2).norm(dim=2)[..., None, None]
+    return F.normalize(centred.flatten(2), dim=2).view_as(centred)
 
 
 @cache
 def letters_of(split: str) -> tuple[str, ...]:
-    """The split's classes: letters that look like no other, in the order of their code points.
+    """The split's classes, in the order of their code points.
 
-    Letters that resemble one of another split leave val, and those that resemble train or val
+    Letters that look like one of train leave val, and those that look like one of train or val
     leave test. Of the rest, each next choice is the one least like those chosen before.
     """
     candidates = base_letters(split)
-    earlier = {"train": [], "val": ["train"], "test": ["train", "val"]}[split]
-    for other in earlier:
+    for other in EARLIER[split]:
         nearest = similarity(candidates, base_letters(other)).amax(1)
         candidates = [x for x, near in zip(candidates, nearest, strict=True) if near < LOOK_ALIKE]
     alike = similarity(candidates, candidates)
     chosen = [0]
     while len(chosen) < N_CLASSES[split]:
-        nearest = alike[:, chosen].amax(1)
+        nearest = alike[chosen].amax(0)
         nearest[chosen] = torch.inf
         chosen.append(int(nearest.argmin()))
-    return tuple(sorted(candidates[i] for i in chosen))
+    return tuple(candidates[i] for i in sorted(chosen))

@@ -13,7 +13,7 @@ from dataclasses import asdict
 import torch
 
 from fewshot_lib.data import ImageBank
-from fewshot_lib.sources._glyph_alphabets import fonts_fingerprint, letter_atlas, letters_of
+from fewshot_lib.sources._glyph_alphabets import alphabets_fingerprint, letter_atlas, letters_of
 from fewshot_lib.sources._glyph_rendering import NUISANCE, VERSION, render
 from fewshot_lib.spec import DataParams
 
@@ -22,16 +22,16 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
 def fingerprint(params: DataParams, split: str) -> str:
-    """Changes with the fonts, with the letters chosen and with the way they are drawn."""
-    content = [VERSION, asdict(NUISANCE), MEAN, STD, letters_of(split), fonts_fingerprint()]
+    """Changes with the fonts, with the choice of letters and with the way they are drawn."""
+    content = [split, VERSION, asdict(NUISANCE), MEAN, STD, alphabets_fingerprint()]
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 
 def load(params: DataParams, split: str) -> ImageBank:
-    """Draw the split.
+    """Draw the split: 600 images a class, or as many as are asked for.
 
     Raises:
-        InputError: Matplotlib's fonts cannot be read.
+        InputError: one of Matplotlib's fonts is missing.
     """
     letters = letters_of(split)
     n = params.images_per_class or IMAGES_PER_CLASS

@@ -1,0 +1,73 @@
+"""What the front page knows of the report it belongs to."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from fewshot_lib.evaluation import Interval
+from fewshot_lib.experiments import Run
+from fewshot_lib.findings import difference
+from fewshot_lib.problems import NOTEBOOKS, PROBLEMS, ReportParams
+from fewshot_lib.progress import duration
+from fewshot_lib.report.params import load_params
+from fewshot_lib.report.status import COMPLETE
+from fewshot_lib.spec import DataParams, Spec
+
+
+def report_status() -> dict[str, Any]:
+    """``run.json`` of the report being made; nothing when the notebook runs by itself."""
+    folder = os.environ.get("FEWSHOT_REPORT")
+    path = Path(folder or "") / "run.json"
+    return json.loads(path.read_text("utf-8")) if folder and path.is_file() else {}
+
+
+def finished_params(profile: str) -> dict[str, ReportParams]:
+    """Parameters of the notebooks that came to their end, by problem.
+
+    Args:
+        profile: whose parameters to take when no report is being made, as in JupyterLab.
+    """
+    notebooks = report_status().get("notebooks")
+    if notebooks is None:
+        return load_params(profile, list(PROBLEMS))
+    return {
+        name: PROBLEMS[name].check(notebooks[name]["parameters"])
+        for name in PROBLEMS
+        if notebooks.get(name, {}).get("state") == COMPLETE
+    }
+
+
+def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
+    """The main run of every finished problem, and AFHN's."""
+    specs = {f"Problem {name[-1]}": p.main_spec() for name, p in params.items()}
+    if "problem3" in params:
+        specs["AFHN"] = params["problem3"].adversarial("afhn")
+    return specs
+
+
+def gap_to_first(runs: dict[str, Run], n_episodes: int) -> dict[str, Interval]:
+    """Paired difference of every run to Problem 1's, where both used the same images."""
+    if (first := runs.get("Problem 1")) is None:
+        return {}
+    return {
+        name: difference(run.evaluate(n_episodes), first.evaluate(n_episodes))
+        for name, run in runs.items()
+        if run is not first and data_of(run.spec) == data_of(first.spec)
+    }
+
+
+def data_of(spec: Spec) -> dict[str, Any]:
+    return spec.model_dump(include=set(DataParams.model_fields))
+
+
+def how_it_was_made() -> dict[str, str]:
+    """Profile, device, versions and durations, by name."""
+    status = report_status()
+    notebooks = status.get("notebooks", {})
+    took = {
+        f"{NOTEBOOKS[name]}": duration(entry["seconds"])
+        for name, entry in notebooks.items()
+        if "seconds" in entry
+    }
+    return status.get("provenance", {}) | {f"duration of {k}": v for k, v in took.items()}
