@@ -10,6 +10,7 @@ import torch
 from IPython.display import display
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 from fewshot_lib.data import ImageBank
 from fewshot_lib.evaluation import Evaluation
@@ -53,9 +54,13 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], chance: float | None 
         right.fill_between(
             history["epoch"], mean - half, mean + half, color=line.get_color(), alpha=0.2, lw=0
         )
-    left.set(xlabel="epoch", ylabel="training loss", yscale="log")
-    left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter("{x:g}")
+    left.set(xlabel="epoch", ylabel="training loss")
+    losses = pd.concat([history["loss"] for history in histories.values()])
+    if losses.max() > 5 * losses.min():
+        left.set_yscale("log")
+        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left.yaxis.set_major_formatter("{x:g}")
+        left.yaxis.set_minor_locator(NullLocator())
     right.set(xlabel="epoch", ylabel="validation accuracy, %")
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -67,7 +67,7 @@ def training_details(spec: Spec) -> Styler:
         "learning rate": f"{spec.lr:g}, {decay}",
         "convolutions start as": {"normal": "N(0, 1)", "kaiming": "He et al. 2015"}[spec.init],
         "augmentation": ", ".join(spec.augment) or "none",
-        "distance": spec.distance,
+        "distance": distance_in_words(spec),
         "hallucinated features": f"{spec.n_aug} per support in training, {spec.n_aug_test} in the "
         "test",
         "seed": str(spec.seed),
@@ -75,6 +75,15 @@ def training_details(spec: Spec) -> Styler:
     if not spec.n_aug:
         del details["hallucinated features"]
     return pairs_table(details, "Training details")
+
+
+def distance_in_words(spec: Spec) -> str:
+    words = [spec.distance]
+    if spec.distance_normalise:
+        words.append("relative to the feature size")
+    if spec.distance_scale is not None:
+        words.append(f"times a learnable scale that starts at {spec.distance_scale:g}")
+    return ", ".join(words)
 
 
 def headline_table(

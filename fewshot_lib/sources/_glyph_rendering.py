@@ -23,17 +23,17 @@ CHUNK_PIXELS = 2**20  # drawn at a time, to bound memory
 class Nuisance:
     """How much images of one letter differ. A single number is an extent, either way of zero."""
 
-    turn: float = 20.0  # degrees
-    shear: float = 0.25
-    size: tuple[float, float] = (0.55, 0.85)  # the letter's longer side
-    stretch: float = 0.12
-    shift: float = 0.18
-    warp: float = 0.1
+    turn: float = 25.0  # degrees
+    shear: float = 0.3
+    size: tuple[float, float] = (0.5, 0.85)  # the letter's longer side
+    stretch: float = 0.2
+    shift: float = 0.22
+    warp: float = 0.13
     ground: tuple[float, float] = (0.55, 0.95)  # brightness
     contrast: tuple[float, float] = (0.4, 0.75)  # by which ink is darker than the ground
     tint: float = 0.25  # colour around grey
     shade: float = 0.2  # change of the ground across the image
-    inverted: float = 0.25  # share of images with bright ink on dark ground
+    inverted: float = 0.35  # share of images with bright ink on dark ground
     scratch: tuple[float, float] = (0.1, 0.6)  # opacity
     scratch_width: tuple[float, float] = (0.02, 0.07)
     noise: float = 0.1
