@@ -17,6 +17,7 @@ from fewshot_lib.evaluation import Evaluation
 from fewshot_lib.vision import torchvision
 
 WIDTH = 8.0  # inches, the text width of the report
+SCREEN_DPI = 100
 PALETTE = "colorblind"
 LEGEND = {"frameon": False, "fontsize": 9}
 CHANCE = "0.6"  # grey of reference lines
@@ -25,8 +26,12 @@ CHANCE = "0.6"  # grey of reference lines
 def use_style() -> None:
     """The style of every figure: call it once at the top of a notebook."""
     sns.set_theme(context="notebook", style="whitegrid", palette=PALETTE)
-    plt.rcParams |= {"figure.dpi": 100, "savefig.dpi": 200, "axes.spines.top": False}
-    plt.rcParams |= {"axes.spines.right": False, "figure.constrained_layout.use": True}
+    plt.rcParams |= {
+        "figure.dpi": SCREEN_DPI,
+        "figure.constrained_layout.use": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
 
 
 def show(figure: Figure, alt: str, caption: str = "") -> None:
@@ -37,8 +42,8 @@ def show(figure: Figure, alt: str, caption: str = "") -> None:
         caption: printed below it.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    width = round(figure.get_figwidth() * 100)
+    figure.savefig(buffer, format="png", dpi=2 * SCREEN_DPI)
+    width = round(figure.get_figwidth() * SCREEN_DPI)
     about = {"image/png": {"alt": alt, "caption": caption, "width": width}}
     display({"image/png": buffer.getvalue(), "text/plain": alt}, raw=True, metadata=about)
     plt.close(figure)
@@ -83,7 +88,7 @@ def episode_grid(bank: ImageBank, episode: torch.Tensor, n_shot: int, n_query: i
         grid = torchvision.utils.make_grid(
             bank.images[part.flatten()], nrow=part.shape[1], padding=2, pad_value=255
         )
-        ax.imshow(grid.permute(1, 2, 0))
+        ax.imshow(grid.permute(1, 2, 0).numpy())
         ax.set(title=title, xticks=[], yticks=[])
         ax.grid(False)
         sns.despine(ax=ax, left=True, bottom=True)

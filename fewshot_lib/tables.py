@@ -1,5 +1,6 @@
 """Tables the reader sees: original value, this run ± interval and difference, side by side."""
 
+import html
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -109,8 +110,9 @@ def pairs_table(pairs: Mapping[str, str], caption: str) -> Styler:
 
 
 def plain_table(frame: pd.DataFrame, caption: str) -> Styler:
-    """A frame without its index, under a caption."""
-    return frame.style.hide(axis="index").set_caption(caption)
+    """A frame without its index, under a caption; markup in names is shown, not obeyed."""
+    style = frame.style.format(escape="html").format_index(escape="html", axis="columns")
+    return style.hide(axis="index").set_caption(html.escape(caption))
 
 
 def percent(value: float | None) -> str:
