@@ -55,19 +55,12 @@ class AdversarialLearner(PrototypicalLearner):
         noise = draw_noise((*features.shape[:-1], n_aug, NOISE_SIZE), features.device, generator)
         return self.generator(features, noise), noise
 
-    def prototypes(
-        self,
-        raw: torch.Tensor,
-        embedded: torch.Tensor,
-        n_aug: int = 0,
-        generator: torch.Generator | None = None,
+    def embed_mixed(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
     ) -> torch.Tensor:
-        if n_aug == 0:
-            return super().prototypes(raw, embedded)
         real = self.net.mlp(raw)
         fakes, _ = self.fakes(real, n_aug, generator)
-        mixed = torch.lerp(real, fakes.mean(-2), n_aug / (n_aug + 1))
-        return self.distance.prepare(mixed).mean(-2)
+        return self.distance.prepare(torch.lerp(real, fakes.mean(-2), n_aug / (n_aug + 1)))
 
     def spaces(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
@@ -116,25 +109,34 @@ class AdversarialLearner(PrototypicalLearner):
 
     def generator_step(self, features: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
         self.train_only(self.generator)
+        loss = self.fooling(features)
+        descend(loss, optimizer)
+        self.generator_loss.copy_(loss.detach())
+        return {"generator_loss": loss.detach()}
+
+    def discriminator_step(
+        self, features: torch.Tensor, optimizer: torch.optim.Optimizer
+    ) -> Metrics:
+        self.train_only(self.discriminator)
+        loss = self.judging(features)
+        descend(loss, optimizer)
+        return {"discriminator_loss": loss.detach()}
+
+    def fooling(self, features: torch.Tensor) -> torch.Tensor:
+        """The generator's loss on an episode's features ``(n_way, n_shot + n_query, d)``."""
         total = 0
         for part in self.support_and_query(features):
             fakes, noise = self.fakes(part)
             total = total + losses.fooling_loss(self.discriminator(part), self.discriminator(fakes))
             total = total + losses.cosine_diversity_loss(fakes, noise)
             total = total + losses.euclidean_diversity_loss(fakes, noise)
-        descend(total, optimizer)
-        self.generator_loss.copy_(total.detach())
-        return {"generator_loss": total.detach()}
+        return total
 
-    def discriminator_step(
-        self, features: torch.Tensor, optimizer: torch.optim.Optimizer
-    ) -> Metrics:
-        self.train_only(self.discriminator)
+    def judging(self, features: torch.Tensor) -> torch.Tensor:
+        """The discriminator's loss on an episode's features."""
         with torch.no_grad():
             fakes, _ = self.fakes(features)
-        loss = losses.discriminator_loss(self.discriminator(features), self.discriminator(fakes))
-        descend(loss, optimizer)
-        return {"discriminator_loss": loss.detach()}
+        return losses.discriminator_loss(self.discriminator(features), self.discriminator(fakes))
 
     def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
         """Logits of the fake queries against the fake prototypes."""
@@ -189,27 +191,18 @@ class AFHNLearner(AdversarialLearner):
         prototypes = self.fakes(support)[0].flatten(1, 2).mean(1)
         return cosine_similarity(query, prototypes)
 
-    def generator_step(self, features: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
-        self.train_only(self.generator)
+    def fooling(self, features: torch.Tensor) -> torch.Tensor:
         support, query = self.support_and_query(features)
         fakes, noise = self.fakes(support)
         logits = cosine_similarity(query, fakes.flatten(1, 2).mean(1))
-        loss = (
+        return (
             -self.discriminator(fakes, support.unsqueeze(-2)).mean()
             + losses.classification_loss(logits)
             + losses.anti_collapse_loss(fakes, noise)
         )
-        descend(loss, optimizer)
-        self.generator_loss.copy_(loss.detach())
-        return {"generator_loss": loss.detach()}
 
-    def discriminator_step(
-        self, features: torch.Tensor, optimizer: torch.optim.Optimizer
-    ) -> Metrics:
-        self.train_only(self.discriminator)
+    def judging(self, features: torch.Tensor) -> torch.Tensor:
         support, _ = self.support_and_query(features)
         with torch.no_grad():
             fakes, _ = self.fakes(support)
-        loss = losses.critic_loss(self.discriminator, support, fakes)
-        descend(loss, optimizer)
-        return {"discriminator_loss": loss.detach()}
+        return losses.critic_loss(self.discriminator, support, fakes)

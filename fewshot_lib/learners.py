@@ -62,8 +62,14 @@ class PrototypicalLearner(nn.Module):
             generator: source of their noise, on the CPU; None: the global one.
         """
         if n_aug:
-            raise ValueError(f"{type(self).__name__} hallucinates nothing, n_aug must be 0")
+            embedded = self.embed_mixed(raw, n_aug, generator)
         return embedded.mean(-2)
+
+    def embed_mixed(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """Embeddings ``(..., d)`` of supports that were averaged with ``n_aug`` fakes each."""
+        raise ValueError(f"{type(self).__name__} hallucinates nothing, n_aug must be 0")
 
     def spaces(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
@@ -119,17 +125,11 @@ class HallucinationLearner(PrototypicalLearner):
 
     network = HallucinatingPrototypicalNet
 
-    def prototypes(
-        self,
-        raw: torch.Tensor,
-        embedded: torch.Tensor,
-        n_aug: int = 0,
-        generator: torch.Generator | None = None,
+    def embed_mixed(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
     ) -> torch.Tensor:
-        if n_aug == 0:
-            return super().prototypes(raw, embedded)
         noise = draw_noise((*raw.shape[:-1], n_aug, NOISE_SIZE), raw.device, generator)
-        return self.embed(self.net.mix(raw, noise)).mean(-2)
+        return self.embed(self.net.mix(raw, noise))
 
     def spaces(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
