@@ -61,7 +61,7 @@ class DataParams(Params):
     @model_validator(mode="after")
     def _needs_a_folder(self) -> Self:
         if self.source != "glyphs" and self.data_dir is None:
-            raise ValueError(f"source '{self.source}' needs data_dir: the folder with its images")
+            raise ValueError(f"source '{self.source}' needs its folder: set data_dir")
         return self
 
 

@@ -86,14 +86,24 @@ class Report:
         try:
             with Display(len(self.names)) as display:
                 for name in self.names:
-                    self.run_one(name, display)
+                    if name != SUMMARY or self.anything_finished():
+                        self.run_one(name, display)
         except KeyboardInterrupt:
             self.mark_interrupted()
             return INTERRUPT_STATUS
         finally:
             signal.signal(signal.SIGTERM, before)
-        failed = {n for n in self.names if self.status.entries[n]["state"] != COMPLETE}
+        entries = self.status.entries
+        failed = {n for n in self.names if n in entries and entries[n]["state"] != COMPLETE}
         return 0 if not failed else 2 if failed <= self.wrong_input else 1
+
+    def anything_finished(self) -> bool:
+        """Whether there is something to sum up; if not, the overview stays the front page."""
+        if any(self.status.entries.get(name, {}).get("state") == COMPLETE for name in PROBLEMS):
+            return True
+        self.status.entries.pop(SUMMARY, None)
+        self.refresh()
+        return False
 
     def reading_order(self) -> list[str]:
         """Notebooks of this and of earlier calls, as the report lists them."""
