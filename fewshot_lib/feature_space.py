@@ -12,6 +12,8 @@ from fewshot_lib.evaluation import Interval, interval
 from fewshot_lib.experiments import Run, bank_for
 from fewshot_lib.randomness import seed_of, stream
 
+PROTOTYPES_AT_ONCE = 100
+
 
 class Cloud(NamedTuple):
     """Real features of some classes, and hallucinated ones of the same images.
@@ -112,15 +114,19 @@ def spread(features: torch.Tensor) -> float:
 
 
 class Move(NamedTuple):
-    """How far prototypes lie from their class's true mean, relative to a single shot's.
+    """Where prototypes with hallucinated features lie, compared with those of the shot alone.
 
     Attributes:
-        ratio: distance of the mixed prototype / distance of the single shot, over shots.
+        ratio: distance to the class's true mean, mixed / single, over shots.
         nearer: share of the shots for which the mixed one lies nearer.
+        righter: change of the share of prototypes that are nearest to their own class's mean
+            among all classes. Moving every prototype to the middle lowers the ratio and leaves
+            this as it is.
     """
 
     ratio: Interval
     nearer: Interval
+    righter: Interval
 
 
 @torch.inference_mode()
@@ -130,19 +136,28 @@ def prototype_move(run: Run, n_aug: int, split: str = "val") -> Move:
     Every image of the split is a shot; the true mean is that of all embedded images of its
     class; distances are Euclidean in the space in which queries meet prototypes.
     """
-    bank, features = bank_for(run.spec, split), run.features(split)
-    raw, embedded = features.raw.unsqueeze(1), features.embedded.unsqueeze(1)
-    noise = stream("prototype move", split, n_aug)
-    mixed = torch.cat(
-        [
-            run.learner.prototypes(a, b, n_aug, noise)
-            for a, b in zip(raw.split(100), embedded.split(100), strict=True)
-        ]
+    bank, single = bank_for(run.spec, split), run.features(split).embedded
+    labels, n_class = bank.labels.to(single.device), len(bank.class_names)
+    sums = single.new_zeros(n_class, single.shape[-1]).index_add_(0, labels, single)
+    means = sums / bank.class_sizes.to(single).unsqueeze(1)
+    mixed = single_shot_prototypes(run, n_aug, split)
+    far_mixed, far_single = (torch.cdist(points, means).cpu() for points in (mixed, single))
+    own = bank.labels.unsqueeze(1)
+    right_mixed, right_single = (
+        (far.argmin(1) == bank.labels).double() for far in (far_mixed, far_single)
     )
-    labels = bank.labels.to(mixed.device)
-    sums = torch.zeros(len(bank.class_names), mixed.shape[-1], device=mixed.device)
-    means = sums.index_add_(0, labels, features.embedded) / bank.class_sizes.to(mixed).unsqueeze(1)
-    far_mixed, far_single = (
-        (points - means[labels]).norm(dim=-1).cpu() for points in (mixed, features.embedded)
+    own_mixed, own_single = far_mixed.gather(1, own), far_single.gather(1, own)
+    return Move(
+        interval(own_mixed / own_single),
+        interval(own_mixed < own_single),
+        interval(right_mixed - right_single),
     )
-    return Move(interval(far_mixed / far_single), interval(far_mixed < far_single))
+
+
+def single_shot_prototypes(run: Run, n_aug: int, split: str) -> torch.Tensor:
+    """The prototype ``(n, d)`` that each image of the split alone would give."""
+    features, noise = run.features(split), stream("prototype move", split, n_aug)
+    parts = [part.unsqueeze(1).split(PROTOTYPES_AT_ONCE) for part in features]
+    return torch.cat(
+        [run.learner.prototypes(*part, n_aug, noise) for part in zip(*parts, strict=True)]
+    )

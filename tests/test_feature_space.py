@@ -99,6 +99,7 @@ def test_a_prototype_of_the_single_shot_alone_does_not_move(hallucinating):
     move = prototype_move(hallucinating, n_aug=0)
     assert move.ratio.mean == pytest.approx(1)
     assert move.nearer.mean == 0
+    assert move.righter.mean == 0
 
 
 def test_the_move_of_known_fakes_by_hand(hallucinating):
@@ -111,6 +112,13 @@ def test_the_move_of_known_fakes_by_hand(hallucinating):
         single, mixed = net.mlp(raw), net.mlp((raw + 4 * raw.mean(0)) / 5)
     centres = single.view(5, 12, -1).mean(1).repeat_interleave(12, 0)
     far_mixed, far_single = ((x - centres).norm(dim=1) for x in (mixed, single))
+    labels = torch.arange(5).repeat_interleave(12)
+    right_mixed, right_single = (
+        torch.stack([(p - c).norm(dim=1) for c in centres[::12]]).argmin(0) == labels
+        for p in (mixed, single)
+    )
+    gap = right_mixed.double().mean() - right_single.double().mean()
     move = prototype_move(hallucinating, n_aug=4)
     assert move.ratio.mean == pytest.approx((far_mixed / far_single).mean().item(), rel=1e-4)
     assert move.nearer.mean == pytest.approx((far_mixed < far_single).double().mean().item())
+    assert move.righter.mean == pytest.approx(gap.item())
