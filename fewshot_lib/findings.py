@@ -29,8 +29,8 @@ def larger_gap(a: Interval, b: Interval) -> Interval:
 
 
 def points(gap: Interval) -> str:
-    """``+3.1 ± 0.9 points``: a difference of shares in percentage points."""
-    return f"{100 * gap.mean:+.1f} ± {100 * gap.ci95:.1f} points".replace("-", "−")
+    """``+3.14 ± 0.92 points``: a difference of shares in percentage points."""
+    return f"{100 * gap.mean:+.2f} ± {100 * gap.ci95:.2f} points".replace("-", "−")
 
 
 def seconds(gap: Interval) -> str:

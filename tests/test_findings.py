@@ -36,10 +36,10 @@ def test_half_widths_add_in_squares():
 @pytest.mark.parametrize(
     ("mean", "word", "sentence"),
     [
-        (0.031, "confirmed", "**A** is better than **B** (+3.1 ± 0.9 points)"),
-        (-0.031, "not confirmed", "**A** is worse than **B** (−3.1 ± 0.9 points)"),
-        (0.005, "undecided", "**A** and **B** cannot be told apart (+0.5 ± 0.9 points)"),
-        (-0.005, "undecided", "**A** and **B** cannot be told apart (−0.5 ± 0.9 points)"),
+        (0.031, "confirmed", "**A** is better than **B** (+3.10 ± 0.90 points)"),
+        (-0.031, "not confirmed", "**A** is worse than **B** (−3.10 ± 0.90 points)"),
+        (0.005, "undecided", "**A** and **B** cannot be told apart (+0.50 ± 0.90 points)"),
+        (-0.005, "undecided", "**A** and **B** cannot be told apart (−0.50 ± 0.90 points)"),
     ],
 )
 def test_a_difference_in_words(mean, word, sentence):
@@ -59,7 +59,7 @@ def test_a_ranking_compares_neighbours_best_first():
         {"low": judged(0, 0, 0, 0), "top": judged(2, 2, 2, 2), "mid": judged(1, 1, 2, 0)}
     )
     assert found == [
-        "**top** is better than **mid** (+50.0 ± 34.6 points)",
-        "**mid** is better than **low** (+50.0 ± 34.6 points)",
+        "**top** is better than **mid** (+50.00 ± 34.65 points)",
+        "**mid** is better than **low** (+50.00 ± 34.65 points)",
     ]
     assert ranking({"only": judged(1, 1, 1, 1)}) == []
