@@ -123,7 +123,7 @@ def test_data_dir_starts_from_the_project_or_from_the_shell(project, tmp_path_fa
 
 def test_a_profile_may_leave_its_data_dir_to_the_command_line(project, tmp_path):
     write_params(project, "paper", "problem1", "source: mini_imagenet")
-    with pytest.raises(InputError, match="needs data_dir"):
+    with pytest.raises(InputError, match="needs its folder: set data_dir"):
         load_params("paper", ["problem1"])
     params = load_params("paper", ["problem1"], [f"data_dir={tmp_path}"])["problem1"]
     assert params.data_dir == str(tmp_path)

@@ -162,7 +162,7 @@ def test_wrong_values_are_named(field, value):
 
 
 def test_a_source_with_files_needs_their_folder():
-    with pytest.raises(InputError, match=r"^source 'mini_imagenet' needs data_dir"):
+    with pytest.raises(InputError, match=r"^source 'mini_imagenet' needs its folder: set data_dir"):
         DataParams.check({"source": "mini_imagenet"})
 
 
