@@ -1,5 +1,6 @@
 """The report as it is shipped: the real notebooks with the smoke profile, from end to end."""
 
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -69,18 +70,18 @@ def test_every_notebook_came_to_its_end(report):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_pages_ask_the_network_for_nothing(report, name):
-    html = page(report, name)
-    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']+""", html)
-    assert "@import" not in html
+    source = page(report, name)
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']+""", source)
+    assert "@import" not in source
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_figure_has_alternative_text_and_pages_are_light(report, name):
-    html = page(report, name)
-    images = Images(html).found
+    source = page(report, name)
+    images = Images(source).found
     assert images
     assert all(image.get("alt") for image in images)
-    assert len(html) < 2_500_000
+    assert len(source) < 2_500_000
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -100,6 +101,9 @@ def test_parameter_totals_are_printed(report):
         text = text_of(page(report, name))
         for network in expected:
             assert f"Total number of params = {count_parameters(network)}" in text
+    originals = {PAGES[1]: [3956688], PAGES[2]: [5289888], PAGES[3]: [3956688, 1333200, 640801]}
+    for name, totals in originals.items():
+        assert all(f"original's size: {n}" in html.unescape(page(report, name)) for n in totals)
 
 
 def test_the_originals_values_stand_in_the_tables(report):
@@ -121,9 +125,9 @@ def test_every_claim_gets_a_verdict(report):
 
 
 def test_formulas_are_mathml(report):
-    html = page(report, PAGES[1])
-    assert "<math" in html
-    assert r"\frac" not in text_of(re.sub(r"<annotation.*?</annotation>", "", html, flags=re.S))
+    source = page(report, PAGES[1])
+    assert "<math" in source
+    assert r"\frac" not in text_of(re.sub(r"<annotation.*?</annotation>", "", source, flags=re.S))
 
 
 def test_trained_runs_are_shared_between_notebooks(report):
