@@ -86,7 +86,9 @@ class Report:
         try:
             with Display(len(self.names)) as display:
                 for name in self.names:
-                    if name != SUMMARY or self.anything_finished():
+                    if name == SUMMARY and not self.anything_finished():
+                        self.drop_summary()
+                    else:
                         self.run_one(name, display)
         except KeyboardInterrupt:
             self.mark_interrupted()
@@ -98,12 +100,14 @@ class Report:
         return 0 if not failed else 2 if failed <= self.wrong_input else 1
 
     def anything_finished(self) -> bool:
-        """Whether there is something to sum up; if not, the overview stays the front page."""
-        if any(self.status.entries.get(name, {}).get("state") == COMPLETE for name in PROBLEMS):
-            return True
-        self.status.entries.pop(SUMMARY, None)
+        """Whether there is a problem to sum up, of this or of an earlier call."""
+        entries = self.status.entries
+        return any(entries.get(name, {}).get("state") == COMPLETE for name in PROBLEMS)
+
+    def drop_summary(self) -> None:
+        """Leave the overview as the front page."""
+        self.status.entries.pop(SUMMARY)
         self.refresh()
-        return False
 
     def reading_order(self) -> list[str]:
         """Notebooks of this and of earlier calls, as the report lists them."""

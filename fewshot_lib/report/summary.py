@@ -64,10 +64,9 @@ def data_of(spec: Spec) -> dict[str, Any]:
 def how_it_was_made() -> dict[str, str]:
     """Profile, device, versions and durations, by name."""
     status = report_status()
-    notebooks = status.get("notebooks", {})
     took = {
-        f"{NOTEBOOKS[name]}": duration(entry["seconds"])
-        for name, entry in notebooks.items()
+        f"duration of {NOTEBOOKS[name]}": duration(entry["seconds"])
+        for name, entry in status.get("notebooks", {}).items()
         if "seconds" in entry
     }
-    return status.get("provenance", {}) | {f"duration of {k}": v for k, v in took.items()}
+    return status.get("provenance", {}) | took
