@@ -1,10 +1,9 @@
 """The command ``fewshot``. Heavy imports wait inside the commands, so that help comes at once."""
 
-from pathlib import Path
-
 import click
 
 from fewshot_lib import __version__
+from fewshot_lib.commands.report import report
 from fewshot_lib.errors import InputError
 
 INPUT_STATUS, INTERRUPT_STATUS = 2, 130
@@ -30,33 +29,8 @@ def main() -> None:
     """Few-shot learning: a report that runs itself."""
 
 
-@main.command()
-@click.argument("profile", default="quick")
-@click.option("--only", multiple=True, metavar="PROBLEM", help="Run these alone: problem1,problem2")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="Folder [default: reports/PROFILE]."
-)
-@click.pass_context
-def report(
-    ctx: click.Context,
-    profile: str,
-    only: tuple[str, ...],
-    settings: tuple[str, ...],
-    output: Path | None,
-) -> None:
-    """Run the notebooks with the parameters of params/PROFILE and render them as HTML.
-
-    --only and --set can be given several times. The last line printed is the path of the
-    report's front page.
-    """
-    from fewshot_lib.report.build import make_report
-
-    status, index = make_report(profile, only, settings, output)
-    if status == INTERRUPT_STATUS:
-        click.echo("fewshot: interrupted; finished training runs are kept", err=True)
-    click.echo(index)
-    ctx.exit(status)
+for command in (report,):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

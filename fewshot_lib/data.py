@@ -50,8 +50,17 @@ class ImageBank:
 
 
 def source_module(params: DataParams):
-    """The module of ``params.source``: it offers ``fingerprint`` and ``load``."""
+    """The module of ``params.source``.
+
+    It offers three functions of the parameters: ``splits``, those there are; ``fingerprint`` of a
+    split, which decodes nothing; and ``load``, which makes a split's ``ImageBank``.
+    """
     return importlib.import_module(f"fewshot_lib.sources.{params.source}")
+
+
+def has_split(params: DataParams, split: str) -> bool:
+    """Whether the source has this split; a test split is often kept apart."""
+    return split in source_module(params).splits(params)
 
 
 def load_bank(params: DataParams, split: str) -> ImageBank:

@@ -126,23 +126,43 @@ def evaluate(
     n_aug: int = 0,
     generator: torch.Generator | None = None,
 ) -> Evaluation:
-    """Predict every query of every episode.
+    """Predict every query of every episode; arguments as of ``predict``.
+
+    Args:
+        episodes: int64 ``(n_episodes, n_way, n_shot + n_query)``, supports first.
+    """
+    support, query = episodes[..., :n_shot], episodes[..., n_shot:]
+    predicted = predict(learner, features, support, query.flatten(1), n_aug, generator)
+    return Evaluation(episodes, predicted.view(query.shape))
+
+
+@torch.inference_mode()
+def predict(
+    learner: PrototypicalLearner,
+    features: Features,
+    support: torch.Tensor,
+    query: torch.Tensor,
+    n_aug: int = 0,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """The position of the nearest prototype for each query, int64 ``(n_episodes, n_queries)``.
 
     Args:
         features: of the bank that the episodes index.
+        support: int64 ``(n_episodes, n_way, n_shot)``, indices into the bank.
+        query: int64 ``(n_episodes, n_queries)``, in any order.
         n_aug: hallucinated features per support, for methods that hallucinate.
         generator: noise of methods that hallucinate; the same generator, the same result.
     """
     learner.eval()
-    fakes = episodes.shape[1] * n_shot * n_aug
+    fakes = support[0].numel() * n_aug
     at_once = max(1, min(EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, fakes)))
+    blocks = (part.to(features.raw.device).split(at_once) for part in (support, query))
     predictions = []
-    for block in episodes.to(features.raw.device).split(at_once):
-        support, query = block[..., :n_shot], block[..., n_shot:]
+    for supports, queries in zip(*blocks, strict=True):
         prototypes = learner.prototypes(
-            features.raw[support], features.embedded[support], n_aug, generator
+            features.raw[supports], features.embedded[supports], n_aug, generator
         )
-        queries = features.embedded[query.flatten(1)]
-        nearest = learner.distance.compare(queries, prototypes).argmax(-1)
-        predictions.append(nearest.view(query.shape))
-    return Evaluation(episodes, torch.cat(predictions).cpu())
+        logits = learner.distance.compare(features.embedded[queries], prototypes)
+        predictions.append(logits.argmax(-1))
+    return torch.cat(predictions).cpu()

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 import yaml
 from filelock import FileLock
-from safetensors.torch import load_file
 
 from fewshot_lib.data import ImageBank, data_fingerprint, load_bank
 from fewshot_lib.device import default_device
@@ -24,21 +23,21 @@ from fewshot_lib.networks import count_parameters
 from fewshot_lib.paths import replacing, runs_folder, write_text
 from fewshot_lib.randomness import stream
 from fewshot_lib.spec import DataParams, Spec
+from fewshot_lib.trained import load_trained
 from fewshot_lib.training import HISTORY, STATE, WEIGHTS, train
 
 RESULT, SPEC = "result.json", "spec.yaml"
 
 
 @cache
-def bank_of(params: DataParams, split: str) -> ImageBank:
+def bank_of(params: str, split: str) -> ImageBank:
     """The split's images, kept in memory for all runs of this process."""
-    return load_bank(params, split)
+    return load_bank(DataParams.model_validate_json(params), split)
 
 
 def bank_for(spec: DataParams, split: str) -> ImageBank:
     """The images a run uses; the same object for all runs on the same data."""
-    fields = {name: getattr(spec, name) for name in DataParams.model_fields}
-    return bank_of(DataParams(**fields), split)
+    return bank_of(spec.model_dump_json(include=set(DataParams.model_fields)), split)
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,7 @@ class Run:
     @cached_property
     def learner(self) -> PrototypicalLearner:
         """The learner with the best epoch's weights, in evaluation mode."""
-        learner = make_learner(self.spec).to(memory_format=torch.channels_last)
-        learner.load_state_dict(load_file(self.folder / WEIGHTS))
-        return learner.to(default_device()).eval()
+        return load_trained(self.folder / WEIGHTS).learner
 
     @cached_property
     def _features(self) -> dict[str, Features]:
@@ -119,12 +116,23 @@ class Run:
 
 def run(spec: Spec) -> Run:
     """The run of this spec: found if it is complete, else trained, resumed where it stopped."""
-    folder = runs_folder() / spec.identity(data_fingerprint(spec))
+    folder = run_folder(spec)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         if not (folder / RESULT).exists():
             make(spec, folder)
     return Run(spec, folder)
+
+
+def run_folder(spec: Spec) -> Path:
+    """Where the run of this spec lies or will lie, named by the spec and its data."""
+    return runs_folder() / spec.identity(data_fingerprint(spec))
+
+
+def finished_run(spec: Spec) -> Run | None:
+    """The run of this spec if it is complete; nothing is trained."""
+    folder = run_folder(spec)
+    return Run(spec, folder) if (folder / RESULT).exists() else None
 
 
 def run_matrix(specs: Mapping[Hashable, Spec], engine: str = "serial") -> dict[Hashable, Run]:

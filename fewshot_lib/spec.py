@@ -15,6 +15,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Params(BaseModel):
@@ -32,7 +33,7 @@ class Params(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise InputError(explain(error.errors()[0], cls)) from None
+            raise InputError(explain(error.errors(), cls)) from None
 
     @classmethod
     def from_namespace(cls, namespace: dict[str, Any]) -> Self:
@@ -40,28 +41,48 @@ class Params(BaseModel):
         return cls.check({k: namespace[k] for k in cls.model_fields if k in namespace})
 
 
-def explain(error: dict[str, Any], model: type[Params]) -> str:
-    """One line for one pydantic error."""
+def explain(errors: list[dict[str, Any]], model: type[Params]) -> str:
+    """One line for the first parameter that pydantic finds wrong."""
+    error = errors[0]
     name = ".".join(str(part) for part in error["loc"][:1])
     if error["type"] == "extra_forbidden":
         return f"unknown parameter '{name}'{did_you_mean(name, model.model_fields)}"
     if not name:
         return error["msg"].removeprefix("Value error, ")
-    return f"{name}={error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+    # A parameter of two types has one error for each.
+    messages = dict.fromkeys(e["msg"] for e in errors if e["loc"][:1] == error["loc"][:1])
+    words = " or ".join(m.removeprefix("Value error, ") for m in messages)
+    return f"{name}={error['input']!r}: {words}"
+
+
+SOURCES_USING = {
+    "download": {"omniglot", "cifar_fs"},
+    "rotations": {"omniglot"},
+    "val_classes": {"folder"},
+    "test_classes": {"folder"},
+}
 
 
 class DataParams(Params):
     """Which images."""
 
-    source: Literal["glyphs", "mini_imagenet"] = "glyphs"
+    source: Literal["glyphs", "mini_imagenet", "omniglot", "cifar_fs", "folder"] = "glyphs"
     data_dir: str | None = None
+    download: bool = False  # into data_dir, what is not there yet
     image_size: Annotated[int, Field(ge=16, le=256)] = 32
     images_per_class: Annotated[int, Field(ge=2)] | None = None  # None: all there are
+    rotations: bool = True  # omniglot only: a character turned by 90, 180, 270 degrees is another
+    val_classes: list[str] | Share = 0.2  # folder only: names, or a share of all classes
+    test_classes: list[str] | Share = 0.2  # as val_classes; 0 or [] for none
 
     @model_validator(mode="after")
-    def _needs_a_folder(self) -> Self:
+    def _suits_its_source(self) -> Self:
         if self.source != "glyphs" and self.data_dir is None:
             raise ValueError(f"source '{self.source}' needs its folder: set data_dir")
+        for name, sources in SOURCES_USING.items():
+            default = type(self).model_fields[name].default
+            if self.source not in sources and getattr(self, name) != default:
+                raise ValueError(f"source '{self.source}' does not use {name}: leave it out")
         return self
 
 
@@ -133,6 +154,6 @@ class Spec(TrainingParams):
 
         The folder the images lie in does not count, their content does.
         """
-        content = self.model_dump(exclude={"data_dir"}) | {"data": data_fingerprint}
+        content = self.model_dump(exclude={"data_dir", "download"}) | {"data": data_fingerprint}
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 
 from fewshot_lib.batches import make_batch
 from fewshot_lib.data import ImageBank
@@ -19,6 +18,7 @@ from fewshot_lib.paths import replacing, write_text
 from fewshot_lib.progress import Progress
 from fewshot_lib.randomness import seeded, stream
 from fewshot_lib.spec import Spec
+from fewshot_lib.trained import save_weights
 
 STATE, WEIGHTS, HISTORY = "state.pt", "weights.safetensors", "history.csv"
 
@@ -48,7 +48,7 @@ def train(spec: Spec, train_bank: ImageBank, val_bank: ImageBank, folder: Path) 
         row |= validate(spec, learner, val_bank, val_episodes, device)
         row["seconds"] = time.perf_counter() - started
         history.append(row)
-        save(folder, learner, optimizers, history)
+        save(folder, learner, optimizers, history, train_bank)
         progress.epoch(epoch, row)
     return history
 
@@ -106,13 +106,15 @@ def validate(
 
 
 def save(
-    folder: Path, learner: PrototypicalLearner, optimizers: Optimizers, history: list[Row]
+    folder: Path,
+    learner: PrototypicalLearner,
+    optimizers: Optimizers,
+    history: list[Row],
+    bank: ImageBank,
 ) -> None:
     """Write best weights and history, the state last: a crash before it repeats the epoch."""
     if max(history, key=lambda row: row["val_accuracy"]) is history[-1]:
-        with replacing(folder / WEIGHTS) as path:
-            weights = {k: v.detach().contiguous() for k, v in learner.state_dict().items()}
-            save_file(weights, path)
+        save_weights(folder / WEIGHTS, learner, bank)
     write_text(folder / HISTORY, pd.DataFrame(history).to_csv(index=False))
     state = {
         "learner": learner.state_dict(),

@@ -40,11 +40,16 @@ CHANGES = {
     "gan_lr": 0.1,
     "fake_weight": 0.25,
 }
-FREE = {"data_dir"}  # where the images lie is no part of what a run is
+OF_SOURCES = {
+    "rotations": ("omniglot", False),
+    "val_classes": ("folder", ["a", "b"]),
+    "test_classes": ("folder", 0.5),
+}
+FREE = {"data_dir", "download"}  # where the images lie is no part of what a run is
 
 
 def test_every_field_is_either_varied_here_or_known_not_to_count():
-    assert set(CHANGES) | FREE == set(Spec.model_fields)
+    assert set(CHANGES) | set(OF_SOURCES) | FREE == set(Spec.model_fields)
 
 
 @pytest.mark.parametrize("field", CHANGES)
@@ -52,6 +57,21 @@ def test_every_field_changes_the_identity(field):
     base = BASE | ({"method": "hallucination", "n_aug": 1} if field == "n_aug" else {})
     base, changed = Spec.check(base), Spec.check(base | {field: CHANGES[field]})
     assert changed.identity("data") != base.identity("data")
+
+
+@pytest.mark.parametrize("field", OF_SOURCES)
+def test_what_only_one_source_uses_changes_its_identity_and_is_refused_elsewhere(field):
+    source, value = OF_SOURCES[field]
+    base = {"source": source, "data_dir": "here"}
+    changed = Spec.check(base | {field: value})
+    assert changed.identity("data") != Spec.check(base).identity("data")
+    with pytest.raises(InputError, match=f"^source 'glyphs' does not use {field}: leave it out"):
+        Spec.check({field: value})
+
+
+def test_a_parameter_of_two_types_names_both_in_its_error():
+    with pytest.raises(InputError, match=r"^val_classes=1\.0: .*list or .*less than 1$"):
+        Spec.check({"source": "folder", "data_dir": "here", "val_classes": 1.0})
 
 
 def test_the_data_s_content_changes_the_identity_and_its_folder_does_not():

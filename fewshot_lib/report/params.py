@@ -116,7 +116,8 @@ def check(name: str, values: dict[str, Any], origin: str) -> ReportParams:
         raise InputError(f"{origin}: parameter names must be text")
     try:
         params = PROBLEMS[name].check(values)
-        if params.data_dir is not None and not Path(params.data_dir).is_dir():
+        missing = params.data_dir is not None and not Path(params.data_dir).is_dir()
+        if missing and not params.download:
             raise InputError(f"data_dir: there is no folder {params.data_dir}")
     except InputError as error:
         raise InputError(f"{origin}: {error}") from None

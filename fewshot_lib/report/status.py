@@ -7,6 +7,7 @@ from typing import Any
 
 from fewshot_lib.paths import write_text
 
+STATUS = "run.json"
 WAITING, RUNNING, COMPLETE = "waiting", "running", "complete"
 FAILED, INTERRUPTED = "failed", "interrupted"
 
@@ -21,7 +22,7 @@ class Status:
     """
 
     def __init__(self, folder: Path, profile: str, provenance: dict[str, str]):
-        self.path, self.profile, self.provenance = folder / "run.json", profile, provenance
+        self.path, self.profile, self.provenance = folder / STATUS, profile, provenance
         self.entries = earlier(self.path)
 
     def update(self, name: str, **fields: Any) -> None:

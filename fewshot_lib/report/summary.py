@@ -11,14 +11,14 @@ from fewshot_lib.findings import difference
 from fewshot_lib.problems import NOTEBOOKS, PROBLEMS, ReportParams
 from fewshot_lib.progress import duration
 from fewshot_lib.report.params import load_params
-from fewshot_lib.report.status import COMPLETE
+from fewshot_lib.report.status import COMPLETE, STATUS
 from fewshot_lib.spec import DataParams, Spec
 
 
 def report_status() -> dict[str, Any]:
     """``run.json`` of the report being made; nothing when the notebook runs by itself."""
     folder = os.environ.get("FEWSHOT_REPORT")
-    path = Path(folder or "") / "run.json"
+    path = Path(folder or "") / STATUS
     return json.loads(path.read_text("utf-8")) if folder and path.is_file() else {}
 
 
@@ -31,6 +31,11 @@ def finished_params(profile: str) -> dict[str, ReportParams]:
     notebooks = report_status().get("notebooks")
     if notebooks is None:
         return load_params(profile, list(PROBLEMS))
+    return complete_params(notebooks)
+
+
+def complete_params(notebooks: dict[str, dict[str, Any]]) -> dict[str, ReportParams]:
+    """Parameters of the problems that ``run.json`` calls complete, by name."""
     return {
         name: PROBLEMS[name].check(notebooks[name]["parameters"])
         for name in PROBLEMS

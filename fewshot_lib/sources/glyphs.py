@@ -12,13 +12,18 @@ from dataclasses import asdict
 
 import torch
 
-from fewshot_lib.data import ImageBank
+from fewshot_lib.data import SPLITS, ImageBank
 from fewshot_lib.sources._glyph_alphabets import alphabets_fingerprint, letter_atlas, letters_of
 from fewshot_lib.sources._glyph_rendering import NUISANCE, VERSION, render
 from fewshot_lib.spec import DataParams
 
 IMAGES_PER_CLASS = 600
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+
+def splits(params: DataParams) -> list[str]:
+    """All three; each has scripts of its own."""
+    return list(SPLITS)
 
 
 def fingerprint(params: DataParams, split: str) -> str:

@@ -1,0 +1,1 @@
+"""The commands of ``fewshot``, one file each. They import what is heavy when they are called."""

@@ -1,0 +1,34 @@
+"""``fewshot report``: run the notebooks, render the pages."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("profile", default="quick")
+@click.option("--only", multiple=True, metavar="PROBLEM", help="Run these alone: problem1,problem2")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Folder [default: reports/PROFILE]."
+)
+@click.pass_context
+def report(
+    ctx: click.Context,
+    profile: str,
+    only: tuple[str, ...],
+    settings: tuple[str, ...],
+    output: Path | None,
+) -> None:
+    """Run the notebooks with the parameters of params/PROFILE and render them as HTML.
+
+    --only and --set can be given several times. The last line printed is the path of the
+    report's front page.
+    """
+    from fewshot_lib.report.build import INTERRUPT_STATUS, make_report
+
+    status, index = make_report(profile, only, settings, output)
+    if status == INTERRUPT_STATUS:
+        click.echo("fewshot: interrupted; finished training runs are kept", err=True)
+    click.echo(index)
+    ctx.exit(status)
