@@ -14,7 +14,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.paths import cache_folder, replacing
 from fewshot_lib.spec import DataParams
 
-CACHE_VERSION = "1"
+CACHE_VERSION = "2"
 SPLITS = ("train", "val", "test")
 
 

@@ -1,6 +1,7 @@
 """From image files to pixels: any size and kind that Pillow reads, cut square, in colour."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,35 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def images_in(folder: Path, root: Path) -> list[Path]:
+    """Images in ``folder`` and below it, sorted by name; hidden ones are passed over.
+
+    Links are followed, each folder is entered once and ``root`` or one above it never: a link that
+    leads back there would turn the whole data set into one class.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+    files, seen = [], set()
+    for where, inner, names in os.walk(folder, onerror=stop, followlinks=True):
+        real = Path(where).resolve()
+        if real in seen or root.is_relative_to(real):
+            inner.clear()
+            continue
+        seen.add(real)
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        files += [path for name in names if is_image(path := Path(where, name))]
+    return sorted(files, key=Path.as_posix)  # pathlib's own order depends on Python's version
+
+
+def stop(error: OSError) -> None:
+    raise unreadable(error)
+
+
+def unreadable(error: OSError) -> InputError:
+    return InputError(f"folder {error.filename} cannot be read: {error.strerror}")
+
+
 def decode_all(paths: Sequence[Path], size: int) -> torch.Tensor:
     """Decode these files: uint8 ``(n, 3, s, s)``.
 
@@ -30,14 +60,17 @@ def decode_all(paths: Sequence[Path], size: int) -> torch.Tensor:
     Raises:
         InputError: a file is missing, damaged, or no image.
     """
-    images = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
+    with torch.inference_mode(False):  # the threads could not fill an inference tensor
+        images = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
 
     def fill(start: int) -> None:
         pixels = b"".join(decode(path, size) for path in paths[start : start + CHUNK])
         rows = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, size, size, 3)
         images[start : start + CHUNK] = rows.permute(0, 3, 1, 2)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        # Pillow warns of images a little below the limit that is set here.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         for _ in pool.map(fill, range(0, len(paths), CHUNK)):
             pass  # takes the results, so that the first error stops the rest
     return images
@@ -46,22 +79,34 @@ def decode_all(paths: Sequence[Path], size: int) -> torch.Tensor:
 def decode(path: Path, size: int) -> bytes:
     """The RGB pixels of one image file, row by row, ``s * s * 3`` bytes.
 
-    Another size is reached by a box filter, the mean over the area of each new pixel, after
-    cutting the middle square out of an oblong image. JPEG's own reduced decoding ("draft") saves
-    a sixth of the time at best and gives other pixels, so the whole image is decoded.
+    JPEG's own reduced decoding ("draft") saves a sixth of the time at best and gives other pixels
+    than ``fit``, so the whole image is decoded.
     """
     try:
         with Image.open(path) as file:
             if file.width * file.height > LARGEST:
-                raise ValueError(f"{file.width} × {file.height} pixels are too many")
+                raise Image.DecompressionBombError
             image = to_rgb(ImageOps.exif_transpose(file))
     except FileNotFoundError:
         raise InputError(f"there is no image {path}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:  # Pillow raises it far above the limit
+        raise InputError(f"{path} has more than {LARGEST:,} pixels: shrink it") from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be decoded, copy it again: {error}") from None
-    if image.size != (size, size):
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BOX)
-    return image.tobytes()
+    return fit(image, size).tobytes()
+
+
+def fit(image: Image.Image, size: int) -> Image.Image:
+    """The middle square of an image, ``size`` pixels a side.
+
+    A larger image is shrunk by a box filter, the mean over the area of each new pixel; a smaller
+    one is enlarged by bicubic interpolation, as boxes would show.
+    """
+    if image.size == (size, size):
+        return image
+    shrinks = min(image.size) >= size
+    resampling = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
+    return ImageOps.fit(image, (size, size), resampling)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

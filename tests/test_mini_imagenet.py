@@ -81,49 +81,6 @@ def test_a_table_with_a_byte_order_mark_is_read(course):
     assert mini_imagenet.load(params(course), "val").ids[0] == "1"
 
 
-def test_shrinking_takes_the_mean_over_each_new_pixel(course):
-    stripes = Image.new("RGB", (64, 64))
-    stripes.paste((200, 100, 40), (0, 0, 64, 2))
-    file = course / "val" / "val_n01_0.jpg"
-    stripes.save(file, format="PNG")  # the content decides, not the name; exact, unlike JPEG
-    image = mini_imagenet.load(params(course, image_size=16), "val").images[0]
-    assert image[:, 0, 5].tolist() == [100, 50, 20]
-    assert image[:, 1:].count_nonzero() == 0
-
-
-def test_an_oblong_image_loses_its_ends_and_keeps_its_proportions(course):
-    wide = Image.new("RGB", (48, 16))
-    wide.paste((255, 255, 255), (16, 0, 32, 16))
-    wide.save(course / "val" / "val_n01_0.jpg", format="PNG")
-    image = mini_imagenet.load(params(course, image_size=16), "val").images[0]
-    assert image.min() == 255
-
-
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1"])
-def test_every_kind_of_image_becomes_rgb(course, mode):
-    picture = grey(255).convert(mode)
-    picture.save(course / "val" / "val_n01_0.jpg", format="TIFF" if mode == "CMYK" else "PNG")
-    assert mini_imagenet.load(params(course), "val").images[0].min() == 255
-
-
-def test_transparent_palettes_raise_no_warning(course, recwarn):
-    picture = grey(255).convert("P")
-    picture.save(course / "val" / "val_n01_0.jpg", format="PNG", transparency=bytes(range(256)))
-    mini_imagenet.load(params(course), "val")
-    assert not recwarn.list
-
-
-def test_the_camera_s_orientation_is_applied(course):
-    picture = Image.new("RGB", (SIZE, SIZE))
-    picture.paste((255, 255, 255), (0, 0, SIZE, SIZE // 2))
-    exif = Image.Exif()
-    exif[0x0112] = 3  # held upside down
-    picture.save(course / "val" / "val_n01_0.jpg", exif=exif, quality=95)
-    image = mini_imagenet.load(params(course), "val").images[0]
-    assert image[:, : SIZE // 2 - 2].max() < 10
-    assert image[:, SIZE // 2 + 2 :].min() > 245
-
-
 def truncate(course: Path) -> None:
     file = course / "val" / "val_n02_1.jpg"
     whole = io.BytesIO()
