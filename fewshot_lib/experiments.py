@@ -1,5 +1,6 @@
 """A typed spec becomes a trained run: made once, kept in a folder, found again by its hash."""
 
+import hashlib
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from filelock import FileLock
 
 from fewshot_lib.data import ImageBank, data_fingerprint, load_bank
 from fewshot_lib.device import default_device
@@ -18,15 +18,17 @@ from fewshot_lib.episodes import sample_episodes
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import Evaluation, Features, Interval, encode, evaluate, interval
 from fewshot_lib.learners import PrototypicalLearner
+from fewshot_lib.locks import alone
 from fewshot_lib.methods import make_learner
 from fewshot_lib.networks import count_parameters
 from fewshot_lib.paths import replacing, runs_folder, write_text
 from fewshot_lib.randomness import stream
+from fewshot_lib.results import note_accuracy
 from fewshot_lib.spec import DataParams, Spec
 from fewshot_lib.trained import load_trained
-from fewshot_lib.training import HISTORY, STATE, WEIGHTS, train
+from fewshot_lib.training import HISTORY, PREVIOUS, STATE, WEIGHTS, describe, train
 
-RESULT, SPEC = "result.json", "spec.yaml"
+RESULT, SPEC, LOCK = "result.json", "spec.yaml", ".lock"
 
 
 @cache
@@ -83,6 +85,11 @@ class Run:
             self._features[split] = encode(self.learner, bank, default_device())
         return self._features[split]
 
+    @cached_property
+    def weights_hash(self) -> str:
+        """Twelve hex digits of the weights file's SHA-256."""
+        return hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:12]
+
     def evaluate(
         self,
         n_episodes: int,
@@ -99,26 +106,51 @@ class Run:
         """
         n_shot = n_shot or self.spec.n_shot_test
         n_aug = self.spec.n_aug_test if n_aug is None else n_aug
-        shape = self.spec.n_way_test, n_shot, self.spec.n_query_test
-        bank = bank_for(self.spec, split)
-        episodes = sample_episodes(bank, n_episodes, *shape, stream("report", split, *shape))
-        name = f"{split}-{shape[0]}way-{n_shot}shot-{n_aug}aug-{shape[2]}query-{n_episodes}"
-        name += f"-{bank.fingerprint[:8]}"
-        path = self.folder / "evaluations" / f"{name}.npy"
-        if path.exists():
-            return Evaluation(episodes, torch.from_numpy(np.load(path)).long())
-        noise = stream("report noise", split, *shape)
-        evaluation = evaluate(self.learner, self.features(split), episodes, n_shot, n_aug, noise)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, evaluation.predictions.numpy().astype(np.int16))
+        how = {"n_episodes": n_episodes, "n_shot": n_shot, "n_aug": n_aug, "split": split}
+        path = self.folder / "evaluations" / f"{self.evaluation_name(**how)}.npy"
+        if (kept := read_predictions(path)) is not None:
+            evaluation = Evaluation(self.episodes(n_episodes, n_shot, split), kept)
+        else:
+            evaluation = self.judge(**how)
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, evaluation.predictions.numpy().astype(np.int16))
+        note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **how)
         return evaluation
+
+    def judge(self, n_episodes: int, n_shot: int, n_aug: int, split: str) -> Evaluation:
+        """``evaluate`` without a look at what is kept."""
+        episodes = self.episodes(n_episodes, n_shot, split)
+        noise = stream("report noise", split, *self.test_shape(n_shot))
+        return evaluate(self.learner, self.features(split), episodes, n_shot, n_aug, noise)
+
+    def episodes(self, n_episodes: int, n_shot: int, split: str) -> torch.Tensor:
+        """The report's episodes, int64 ``(n_episodes, n_way, n_shot + n_query)``."""
+        shape = self.test_shape(n_shot)
+        source = stream("report", split, *shape)
+        return sample_episodes(bank_for(self.spec, split), n_episodes, *shape, source)
+
+    def test_shape(self, n_shot: int) -> tuple[int, int, int]:
+        return self.spec.n_way_test, n_shot, self.spec.n_query_test
+
+    def evaluation_name(self, n_episodes: int, n_shot: int, n_aug: int, split: str) -> str:
+        n_way, _, n_query = self.test_shape(n_shot)
+        data = bank_for(self.spec, split).fingerprint[:8]
+        return f"{split}-{n_way}way-{n_shot}shot-{n_aug}aug-{n_query}query-{n_episodes}-{data}"
+
+
+def read_predictions(path: Path) -> torch.Tensor | None:
+    """Predictions kept in this file; None if it is missing or damaged."""
+    try:
+        return torch.from_numpy(np.load(path, allow_pickle=False)).long()
+    except (OSError, ValueError, EOFError):
+        return None
 
 
 def run(spec: Spec) -> Run:
     """The run of this spec: found if it is complete, else trained, resumed where it stopped."""
     folder = run_folder(spec)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with alone(folder / LOCK, describe(spec)):
         if not (folder / RESULT).exists():
             make(spec, folder)
     return Run(spec, folder)
@@ -157,4 +189,5 @@ def make(spec: Spec, folder: Path) -> None:
         "torch": torch.__version__,
     }
     write_text(folder / RESULT, json.dumps(result, indent=2) + "\n")
-    (folder / STATE).unlink()
+    for path in (folder / STATE, folder / PREVIOUS, *folder.glob(".*.tmp")):
+        path.unlink(missing_ok=True)

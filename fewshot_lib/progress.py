@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 REFRESH = 1.0  # seconds between two updates
 
@@ -48,15 +49,24 @@ class Progress:
             print(f"\r{line:<100.100}", end="\n" if last else "", file=sys.stderr, flush=True)
 
     def record(self, done: float, epoch: int | None, left: float | None) -> None:
-        if not (name := os.environ.get("FEWSHOT_PROGRESS")):
-            return
-        event = {
-            "event": "episode" if epoch is None else "epoch",
-            "run": self.label,
-            "epoch": done if epoch is None else epoch,
-            "epochs": self.epochs,
-            "seconds_left": left,
-        }
+        record(
+            event="episode" if epoch is None else "epoch",
+            run=self.label,
+            epoch=done if epoch is None else epoch,
+            epochs=self.epochs,
+            seconds_left=left,
+        )
+
+
+def announce(text: str) -> None:
+    """Say something that the user should know, here and in the command that runs the notebook."""
+    print(text, file=sys.stderr, flush=True)
+    record(event="note", text=text)
+
+
+def record(**event: Any) -> None:
+    """Append an event to the file that ``FEWSHOT_PROGRESS`` names, if it does."""
+    if name := os.environ.get("FEWSHOT_PROGRESS"):
         with Path(name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
 

@@ -12,7 +12,7 @@ from fewshot_lib.device import default_device, keep_freed_memory
 from fewshot_lib.episodes import sample_episodes
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import encode, evaluate
-from fewshot_lib.learners import Optimizers, PrototypicalLearner
+from fewshot_lib.learners import Metrics, Optimizers, PrototypicalLearner
 from fewshot_lib.methods import make_learner
 from fewshot_lib.paths import replacing, write_text
 from fewshot_lib.progress import Progress
@@ -21,6 +21,8 @@ from fewshot_lib.spec import Spec
 from fewshot_lib.trained import save_weights
 
 STATE, WEIGHTS, HISTORY = "state.pt", "weights.safetensors", "history.csv"
+PREVIOUS = "state.previous.pt"  # one epoch older, in case the newest is damaged
+CHECK_EVERY = 50  # episodes between two looks at the loss, each of which waits for the device
 
 Row = dict[str, float]
 
@@ -67,15 +69,55 @@ def train_epoch(
     sampler, augmenter = (stream(spec.seed, part, epoch) for part in ("episodes", "augment"))
     episodes = sample_episodes(bank, spec.episodes, spec.n_way, spec.n_shot, spec.n_query, sampler)
     learner.train()
-    sums: dict[str, torch.Tensor] = {}
+    steps: list[Metrics] = []
     with seeded(spec.seed, "dropout", epoch):
         for i, episode in enumerate(episodes, start=1):
             images = make_batch(bank, episode, device, spec.augment, augmenter)
-            for name, value in learner.train_step(images, optimizers).items():
-                sums[name] = sums.get(name, 0) + value
+            steps.append(step(learner, images, optimizers, epoch, i))
+            if i % CHECK_EVERY == 0 or i == spec.episodes:
+                require_finite(spec, steps, epoch)
             progress.episode(epoch, i)
-    means = {name: float(total) / spec.episodes for name, total in sums.items()}
+    means = {name: float(sum(step[name] for step in steps)) / len(steps) for name in steps[0]}
     return {"epoch": epoch, "lr": optimizers["main"].param_groups[0]["lr"]} | means
+
+
+def step(
+    learner: PrototypicalLearner,
+    images: torch.Tensor,
+    optimizers: Optimizers,
+    epoch: int,
+    episode: int,
+) -> Metrics:
+    """One training step; some losses raise when features are no numbers any more."""
+    try:
+        return learner.train_step(images, optimizers)
+    except RuntimeError:
+        with torch.no_grad():
+            features = learner.embed(learner.raw(images))
+        if features.isfinite().all():
+            raise
+        raise diverged(learner.spec, "feature", epoch, episode) from None
+
+
+def require_finite(spec: Spec, steps: list[Metrics], epoch: int) -> None:
+    """Stop a training that has left the numbers.
+
+    Raises:
+        InputError: a loss is infinite or not a number; says which, and in which episode.
+    """
+    recent = steps[-CHECK_EVERY:]
+    for name in recent[0]:
+        bad = ~torch.stack([step[name] for step in recent]).isfinite()
+        if bad.any():
+            episode = len(steps) - len(recent) + int(bad.int().argmax()) + 1
+            raise diverged(spec, name, epoch, episode)
+
+
+def diverged(spec: Spec, what: str, epoch: int, episode: int) -> InputError:
+    return InputError(
+        f"{describe(spec)} diverged: its {what} is not finite in epoch {epoch}, episode {episode} "
+        f"(the epochs before are kept): lower lr={spec.lr:g}"
+    )
 
 
 def set_learning_rates(spec: Spec, optimizers: Optimizers, epoch: int) -> None:
@@ -123,17 +165,30 @@ def save(
     }
     with replacing(folder / STATE) as path:
         torch.save(state, path)
+        if (folder / STATE).exists():
+            (folder / STATE).replace(folder / PREVIOUS)
 
 
 def load_state(folder: Path, learner: PrototypicalLearner, optimizers: Optimizers) -> list[Row]:
     """Restore the last finished epoch, if there is one; returns the history so far.
 
+    The epoch before it serves if its file is damaged: the lost one is then trained again.
+
     Raises:
-        InputError: the file is damaged.
+        InputError: no file is sound.
     """
-    path = folder / STATE
-    if not path.exists():
-        return []
+    paths = [folder / name for name in (STATE, PREVIOUS) if (folder / name).exists()]
+    for path in paths:
+        try:
+            return restore(path, learner, optimizers)
+        except InputError:
+            if path == paths[-1]:
+                raise
+    return []
+
+
+def restore(path: Path, learner: PrototypicalLearner, optimizers: Optimizers) -> list[Row]:
+    """Put learner and optimizers into the saved state; returns the history up to it."""
     try:
         device = next(learner.parameters()).device
         state = torch.load(path, map_location=device, weights_only=True)

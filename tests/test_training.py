@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fewshot_lib import paths, training
+from fewshot_lib import paths, trained, training
 from fewshot_lib.data import load_bank
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import encode, evaluate
@@ -105,8 +105,8 @@ def test_a_run_may_stop_at_any_write(tmp_path, make_spec, monkeypatch):
         left -= 1
         return replacing(path)
 
-    monkeypatch.setattr(training, "replacing", limited)
-    monkeypatch.setattr(paths, "replacing", limited)
+    for module in (training, trained, paths):
+        monkeypatch.setattr(module, "replacing", limited)
     train_in(tmp_path / "whole", spec)
     n_writes = 100 - left
     assert n_writes in (5, 6)
@@ -183,6 +183,33 @@ def test_a_damaged_state_is_refused_with_its_path(tmp_path, make_spec):
         train_in(tmp_path, make_spec())
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_epoch_before_serves_when_the_newest_state_is_damaged(tmp_path, make_spec, method):
+    train_in(tmp_path / "damaged", make_spec(**method, epochs=2))
+    path = tmp_path / "damaged" / STATE
+    path.write_bytes(path.read_bytes()[:1000])
+    for folder in ("damaged", "whole"):
+        train_in(tmp_path / folder, make_spec(**method))
+    assert_same_run(tmp_path / "damaged", tmp_path / "whole")
+
+
+def test_a_training_that_diverges_stops_and_keeps_the_epochs_before(tmp_path, make_spec, method):
+    folder = tmp_path / "run"
+    train_in(folder, make_spec(**method, epochs=1, episodes=60))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    spec = make_spec(**method, epochs=2, episodes=60, lr=1e30)
+    with pytest.raises(InputError, match=r"diverged: .* in epoch 2, episode [1-9]\d? .*lr=1e\+30"):
+        train_in(folder, spec)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_first_loss_that_is_no_number_is_named(make_spec):
+    steps = [{"loss": torch.tensor(1.0)} for _ in range(70)]
+    steps[63]["loss"] = torch.tensor(torch.nan)
+    training.require_finite(make_spec(), steps[:50], 1)
+    with pytest.raises(InputError, match="epoch 3, episode 64"):
+        training.require_finite(make_spec(), steps, 3)
 
 
 def test_the_state_of_another_network_is_refused(tmp_path, make_spec):

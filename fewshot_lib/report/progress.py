@@ -95,6 +95,8 @@ class Display:
                     continue  # a line that another process cut short
 
     def take(self, event: dict[str, Any]) -> None:
+        if event.get("event") == "note":
+            return self.write(f"  {event['text']}")
         run = event["run"]
         if not self.live and run not in self.seen:
             left = event.get("seconds_left")
@@ -102,6 +104,7 @@ class Display:
             self.write(f"  training {run}: {event['epochs']} epochs{about}")
         self.seen.add(run)
         self.event = event
+        return None
 
     def line(self) -> str:
         """The live line, cut to the terminal's width."""
