@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from fewshot_lib.errors import InputError, did_you_mean
-from fewshot_lib.experiments import Run, finished_run
+from fewshot_lib.experiments import Run
 from fewshot_lib.paths import project_root
+from fewshot_lib.problems import ReportParams
 from fewshot_lib.report.status import STATUS
 from fewshot_lib.report.summary import complete_params, headline_specs
+from fewshot_lib.stored import stored_run
 from fewshot_lib.training import WEIGHTS
 
 BEST = "best"
@@ -31,10 +33,10 @@ def weights_file(run: str, profile: str = "quick", problem: int | None = None) -
 
 def best_run(profile: str, problem: int | None = None) -> Run:
     """The main run with the highest validation accuracy, of one problem or of the whole report."""
-    specs = headline_specs(complete_params(report_notebooks(profile)))
+    specs = headline_specs(report_params(profile))
     name = f"Problem {problem}"
     chosen = specs.values() if problem is None else [specs[name]] if name in specs else []
-    runs = [run for run in map(finished_run, chosen) if run is not None]
+    runs = [run for run in map(stored_run, chosen) if run is not None]
     if not runs:
         what = "" if problem is None else f"{name} of "
         only = "" if problem is None else f" --only problem{problem}"
@@ -42,6 +44,20 @@ def best_run(profile: str, problem: int | None = None) -> Run:
             f"{what}report '{profile}' is not finished: fewshot report {profile}{only}"
         )
     return max(runs, key=lambda run: run.result["val_accuracy"])
+
+
+def report_params(profile: str) -> dict[str, ReportParams]:
+    """Parameters of the report's finished problems, by name.
+
+    Raises:
+        InputError: there is no such report, or its ``run.json`` is not as this version writes it.
+    """
+    notebooks = report_notebooks(profile)
+    try:
+        return complete_params(notebooks)
+    except (AttributeError, KeyError, TypeError, InputError):
+        path = project_root() / "reports" / profile / STATUS
+        raise InputError(f"{path} is damaged: make the report again") from None
 
 
 def report_notebooks(profile: str) -> dict[str, dict]:

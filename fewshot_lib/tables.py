@@ -8,6 +8,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from pandas.io.formats.style import Styler
 
+from fewshot_lib.course import evaluate_testcases
 from fewshot_lib.evaluation import Evaluation, Interval
 from fewshot_lib.experiments import Run
 from fewshot_lib.feature_space import Cloud, measures
@@ -40,6 +41,19 @@ def accuracy_table(rows: Iterable[Row], caption: str) -> Styler:
         for row in rows
     )
     return plain_table(frame, caption)
+
+
+def main_rows(
+    runs: Mapping[str, Run], n_episodes: int, originals: Mapping[str, float]
+) -> list[Row]:
+    """Each run's accuracy, and that on the course's test cases where its data has them."""
+    rows = []
+    for name, run in runs.items():
+        original = originals.get(name)
+        rows.append(Row(name, original, run.evaluate(n_episodes).accuracy))
+        if course := evaluate_testcases(run):
+            rows.append(Row(f"{name}, the course's test cases", original, course))
+    return rows
 
 
 def early_and_final(runs: Mapping[str, Run], early_epoch: int, caption: str) -> Styler:
@@ -88,9 +102,16 @@ def distance_in_words(spec: Spec) -> str:
 
 
 def headline_table(
-    judged: Mapping[str, Evaluation], gaps: Mapping[str, Interval], caption: str
+    judged: Mapping[str, Evaluation],
+    gaps: Mapping[str, Interval],
+    caption: str,
+    original: bool = True,
 ) -> Styler:
-    """The report's result: original, published and own accuracy, and the gap to Problem 1."""
+    """The report's result: original, published and own accuracy, and the gap to Problem 1.
+
+    Args:
+        original: whether to show the original's values, which are of validation classes.
+    """
     rows = [
         {
             "method": name,
@@ -101,7 +122,8 @@ def headline_table(
         }
         for name, e in judged.items()
     ]
-    return plain_table(pd.DataFrame(rows), caption)
+    frame = pd.DataFrame(rows)
+    return plain_table(frame if original else frame.drop(columns="original"), caption)
 
 
 def pairs_table(pairs: Mapping[str, str], caption: str) -> Styler:

@@ -66,15 +66,21 @@ def load_trained(path: Path) -> Trained:
     """
     about, weights = read_weights(path)
     try:
-        mean, std = tuple(about["mean"]), tuple(about["std"])
+        mean, std = (three_numbers(about[name]) for name in ("mean", "std"))
         spec = Spec.check(about["spec"])
-    except (InputError, KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} was not written by this version: {error}") from None
     learner = make_learner(spec).to(memory_format=torch.channels_last)
     expected = {name: tuple(value.shape) for name, value in learner.state_dict().items()}
     require_same(path, expected, {name: tuple(value.shape) for name, value in weights.items()})
     learner.load_state_dict(weights)
     return Trained(spec, learner.to(default_device()).eval(), mean, std)
+
+
+def three_numbers(values: list[float]) -> tuple[float, float, float]:
+    """One number for each channel."""
+    red, green, blue = map(float, values)
+    return red, green, blue
 
 
 def read_weights(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:

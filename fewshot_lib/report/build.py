@@ -18,6 +18,7 @@ from fewshot_lib.report.progress import Display
 from fewshot_lib.report.provenance import provenance
 from fewshot_lib.report.render import Page, page_title, prepared, render_notebook
 from fewshot_lib.report.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
+from fewshot_lib.results import Results
 
 SUMMARY = "summary"  # the notebook that becomes the front page, if there is one
 INTERRUPT_STATUS = 130
@@ -72,6 +73,7 @@ class Report:
 
     def __init__(self, folder: Path, params: dict[str, ReportParams], status: Status):
         self.folder, self.params, self.status = folder, params, status
+        self.results = Results(folder)
         summary = project_root() / "notebooks" / f"{NOTEBOOKS[SUMMARY]}.ipynb"
         self.names = [*params, *([SUMMARY] if summary.is_file() else [])]
         self.wrong_input: set[str] = set()
@@ -122,7 +124,8 @@ class Report:
         display.start(name)
         os.environ["FEWSHOT_REPORT"] = str(self.folder)  # where the summary finds run.json
         try:
-            run_notebook(notebook_path(name), target, values, display.on_cell)
+            with self.results.collected(name):
+                run_notebook(notebook_path(name), target, values, display.on_cell)
         except NotebookError as error:
             if error.is_input:
                 self.wrong_input.add(name)

@@ -51,12 +51,12 @@ def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
     return specs
 
 
-def gap_to_first(runs: dict[str, Run], n_episodes: int) -> dict[str, Interval]:
+def gap_to_first(runs: dict[str, Run], n_episodes: int, split: str = "val") -> dict[str, Interval]:
     """Paired difference of every run to Problem 1's, where both used the same images."""
     if (first := runs.get("Problem 1")) is None:
         return {}
     return {
-        name: difference(run.evaluate(n_episodes), first.evaluate(n_episodes))
+        name: difference(*(r.evaluate(n_episodes, split=split) for r in (run, first)))
         for name, run in runs.items()
         if run is not first and data_of(run.spec) == data_of(first.spec)
     }

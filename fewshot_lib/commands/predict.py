@@ -1,0 +1,41 @@
+"""``fewshot predict``: solve the course's test cases."""
+
+from pathlib import Path
+
+import click
+
+from fewshot_lib.commands._options import run_options
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@run_options
+@click.option("--images-csv", type=PATH, required=True, help="CSV file with columns id,filename.")
+@click.option("--images-dir", type=PATH, required=True, help="Folder of the images it lists.")
+@click.option(
+    "--testcases",
+    type=PATH,
+    required=True,
+    help="CSV file with columns episode_id,class0_support0,…,query0,… that hold image ids.",
+)
+@click.option("--output", type=PATH, required=True, help="CSV file to write.")
+def predict(
+    run: str,
+    profile: str,
+    problem: int | None,
+    images_csv: Path,
+    images_dir: Path,
+    testcases: Path,
+    output: Path,
+) -> None:
+    """Predict the class of every query in the test cases.
+
+    Each value written is the position, from 0, of the query's class among the episode's classes.
+    The images need no labels. `fewshot score` compares the file with the truth.
+    """
+    from fewshot_lib.course import predict_testcases
+    from fewshot_lib.locate import weights_file
+
+    weights = weights_file(run, profile, problem)
+    click.echo(predict_testcases(weights, images_csv, images_dir, testcases, output))
