@@ -1,0 +1,79 @@
+"""The page of classified images: what each class was shown, and what was taken for it."""
+
+import base64
+import io
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from fewshot_lib.classify import Classes, Prediction, accuracy_line, readable, tally
+from fewshot_lib.images import to_rgb
+from fewshot_lib.report.provenance import device_name, versions
+from fewshot_lib.report.render import render_page
+from fewshot_lib.trained import Trained
+
+THUMBNAIL = 96  # pixels
+SUPPORTS_SHOWN, QUERIES_SHOWN, PAGE_HOLDS = 20, 60, 1500  # thumbnails: per class, per page
+
+
+def as_page(
+    trained: Trained, weights: Path, classes: Classes, predictions: Sequence[Prediction]
+) -> str:
+    """The contact sheet: supports, then queries by predicted class, the least certain first."""
+    spec, rows = trained.spec, tally(classes, predictions)
+    return render_page(
+        "classified.html.j2",
+        rows=rows,
+        n_images=len(predictions),
+        accuracy=accuracy_line(rows),
+        groups=[group(name, classes, predictions) for name in classes],
+        provenance={
+            "network": f"{spec.method}, {spec.image_size} px, trained on {spec.source}",
+            "weights": readable(str(weights)),
+            "device": device_name(),
+            "versions": versions(),
+            "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        },
+    )
+
+
+def group(name: str, classes: Classes, predictions: Sequence[Prediction]) -> dict:
+    """What the page shows of one class, with the number of images it leaves out."""
+    mine = sorted((p for p in predictions if p.label == name), key=lambda p: p.probability)
+    supports = classes[name][:SUPPORTS_SHOWN]
+    queries = mine[: max(6, min(QUERIES_SHOWN, PAGE_HOLDS // len(classes)))]
+    return {
+        "name": name,
+        "supports": list(zip(map(file_name, supports), thumbnails(supports), strict=True)),
+        "supports_left_out": len(classes[name]) - len(supports),
+        "queries": list(zip(queries, thumbnails([p.picture.path for p in queries]), strict=True)),
+        "queries_left_out": len(mine) - len(queries),
+    }
+
+
+def file_name(path: Path) -> str:
+    return readable(path.name)
+
+
+def thumbnails(paths: Sequence[Path]) -> list[str]:
+    """Small versions of the original files as ``data:`` addresses."""
+    known = {"action": "ignore", "category": Image.DecompressionBombWarning}  # decoded before
+    with warnings.catch_warnings(**known), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(thumbnail, paths))
+
+
+def thumbnail(path: Path) -> str:
+    """The middle square, which is what the network sees; nothing else of the file comes along."""
+    with Image.open(path) as file:
+        file.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
+        image = to_rgb(ImageOps.exif_transpose(file))
+    image = ImageOps.fit(image, (THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    image.info.clear()  # comments would be saved again
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
