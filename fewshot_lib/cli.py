@@ -1,16 +1,25 @@
 """The command ``fewshot``. Heavy imports wait inside the commands, so that help comes at once."""
 
+import errno
+
 import click
 
 from fewshot_lib import __version__
+from fewshot_lib.commands.classify import classify
+from fewshot_lib.commands.compare import compare
+from fewshot_lib.commands.data import data
+from fewshot_lib.commands.predict import predict
 from fewshot_lib.commands.report import report
+from fewshot_lib.commands.score import score
+from fewshot_lib.commands.verify import verify
 from fewshot_lib.errors import InputError
 
-INPUT_STATUS, INTERRUPT_STATUS = 2, 130
+FAILURE_STATUS, INPUT_STATUS, INTERRUPT_STATUS = 1, 2, 130
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Commands(click.Group):
-    """Turns wrong input into one line and status 2, and Ctrl-C into status 130."""
+    """Turns wrong input into one line and status 2, a full disk into 1, Ctrl-C into 130."""
 
     def invoke(self, ctx: click.Context):
         try:
@@ -18,6 +27,11 @@ class Commands(click.Group):
         except InputError as error:
             click.echo(f"fewshot: {error}", err=True)
             ctx.exit(INPUT_STATUS)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            click.echo(f"fewshot: the disk is full, make room: {error}", err=True)
+            ctx.exit(FAILURE_STATUS)
         except KeyboardInterrupt:
             click.echo("fewshot: interrupted", err=True)
             ctx.exit(INTERRUPT_STATUS)
@@ -29,7 +43,7 @@ def main() -> None:
     """Few-shot learning: a report that runs itself."""
 
 
-for command in (report,):
+for command in (report, verify, compare, data, classify, predict, score):
     main.add_command(command)
 
 
