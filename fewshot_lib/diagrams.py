@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from fewshot_lib.figures import INK, QUIET, WIDTH
+
 LEARNS, RESTS, THING, LOSS = "#cfe8d5", "#e8e8e8", "#ffffff", "#fbe3c8"
 NODE = tuple[float, str, str]  # x position, text, colour
 
@@ -62,9 +64,9 @@ UPPER, LOWER = 1.0, 0.0
 
 def training_step() -> Figure:
     """The three steps of the original's adversarial training on one episode."""
-    figure, axes = plt.subplots(3, 1, figsize=(8, 6.6))
+    figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 6.2))
     for ax, (title, rows) in zip(axes, STEPS.items(), strict=True):
-        ax.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        ax.set_title(title, loc="left", fontsize=10.5, fontweight="bold")
         ax.set(xlim=(-0.5, 4.6), ylim=(-0.5, 1.5))
         ax.axis("off")
         for y, row in zip((UPPER, LOWER), rows, strict=True):
@@ -79,14 +81,14 @@ def draw_row(ax: Axes, y: float, row: list[NODE]) -> None:
     for x, text, colour in row:
         width = 0.86 if x == 4 else 0.68
         box = FancyBboxPatch(
-            (x - width / 2, y - 0.26), width, 0.52, "round,pad=0.03", fc=colour, ec="0.4", lw=0.8
+            (x - width / 2, y - 0.26), width, 0.52, "round,pad=0.03", fc=colour, ec=QUIET, lw=0.8
         )
         ax.add_patch(box)
-        ax.text(x, y, text, ha="center", va="center", fontsize=8, color="0.1")
+        ax.text(x, y, text, ha="center", va="center", fontsize=8, color=INK)
     for (left, *_), (right, *_) in pairwise(row):
         draw_arrow(ax, (left + 0.38, y), (right - (0.47 if right == 4 else 0.38), y), True)
 
 
 def draw_arrow(ax: Axes, start: tuple, end: tuple, forward: bool) -> None:
-    style = {"arrowstyle": "->" if forward else "<-", "color": "0.4", "shrinkA": 0, "shrinkB": 0}
+    style = {"arrowstyle": "->" if forward else "<-", "color": QUIET, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", end, start, arrowprops=style)

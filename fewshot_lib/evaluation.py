@@ -1,6 +1,7 @@
 """How good is it: every image encoded once, all episodes judged in feature space."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -154,15 +155,26 @@ def predict(
         n_aug: hallucinated features per support, for methods that hallucinate.
         generator: noise of methods that hallucinate; the same generator, the same result.
     """
+    blocks = logits(learner, features, support, query, n_aug, generator)
+    return torch.cat([block.argmax(-1).cpu() for block in blocks])
+
+
+@torch.inference_mode()
+def logits(
+    learner: PrototypicalLearner,
+    features: Features,
+    support: torch.Tensor,
+    query: torch.Tensor,
+    n_aug: int = 0,
+    generator: torch.Generator | None = None,
+) -> Iterator[torch.Tensor]:
+    """What ``predict`` takes the largest of, ``(n, n_queries, n_way)`` for n episodes at a time."""
     learner.eval()
     fakes = support[0].numel() * n_aug
     at_once = max(1, min(EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, fakes)))
     blocks = (part.to(features.raw.device).split(at_once) for part in (support, query))
-    predictions = []
     for supports, queries in zip(*blocks, strict=True):
         prototypes = learner.prototypes(
             features.raw[supports], features.embedded[supports], n_aug, generator
         )
-        logits = learner.distance.compare(features.embedded[queries], prototypes)
-        predictions.append(logits.argmax(-1))
-    return torch.cat(predictions).cpu()
+        yield learner.distance.compare(features.embedded[queries], prototypes)

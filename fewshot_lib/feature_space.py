@@ -22,11 +22,13 @@ class Cloud(NamedTuple):
         real: ``(n_class, n_image, d)``.
         fake: ``(n_class, n_image, n_aug, d)``; ``n_aug`` may be 0.
         names: the classes.
+        images: int64 ``(n_class, n_image)``, where the images lie in their bank.
     """
 
     real: torch.Tensor
     fake: torch.Tensor
     names: list[str]
+    images: torch.Tensor
 
 
 def pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tensor:
@@ -53,22 +55,45 @@ def clouds(
     names = [bank.class_names[i] for i in bank.labels[images[:, 0]]]
     raw = run.features(split).raw[images]
     spaces = run.learner.spaces(raw, n_aug, stream("feature space noise"))
-    return {space: Cloud(real.cpu(), fake.cpu(), names) for space, (real, fake) in spaces.items()}
+    return {
+        space: Cloud(real.cpu(), fake.cpu(), names, images)
+        for space, (real, fake) in spaces.items()
+    }
 
 
 def tsne(cloud: Cloud) -> pd.DataFrame:
-    """Real and hallucinated features on one map: columns x, y, class, kind."""
-    points = torch.cat([cloud.real.flatten(0, 1), cloud.fake.flatten(0, 2)])
-    perplexity = min(30, (len(points) - 1) / 3)
-    map_ = TSNE(perplexity=perplexity, init="pca", random_state=seed_of("tsne") % 2**32)
+    """Features on one map, real and hallucinated ones and the prototypes of the real ones.
+
+    Returns:
+        columns x, y, class, kind (real, hallucinated, prototype) and image: where the image that
+        the feature was made from lies in its bank, -1 for prototypes.
+    """
+    n_class, _, n_aug, _ = cloud.fake.shape
+    parts = {
+        "real": (cloud.real, cloud.images),
+        "hallucinated": (
+            cloud.fake.flatten(1, 2),
+            cloud.images.repeat_interleave(n_aug, dim=1),
+        ),
+        "prototype": (cloud.real.mean(1, keepdim=True), torch.full((n_class, 1), -1)),
+    }
+    points = torch.cat([features.flatten(0, 1) for features, _ in parts.values()])
+    map_ = TSNE(
+        perplexity=min(30, (len(points) - 1) / 3),
+        init="pca",
+        random_state=seed_of("tsne") % 2**32,
+    )
     with threadpool_limits(1):  # threads that wait for one another cost more than they bring here
         x, y = map_.fit_transform(points.numpy()).T
-    n_class, n_image, n_aug, _ = cloud.fake.shape
-    classes = [
-        name for per in (n_image, n_image * n_aug) for name in cloud.names for _ in range(per)
+    rows = [
+        (name, kind, image)
+        for kind, (_, images) in parts.items()
+        for name, row in zip(cloud.names, images.tolist(), strict=True)
+        for image in row
     ]
-    kinds = ["real"] * (n_class * n_image) + ["hallucinated"] * (n_class * n_image * n_aug)
-    return pd.DataFrame({"x": x, "y": y, "class": classes, "kind": kinds})
+    return pd.DataFrame({"x": x, "y": y}).join(
+        pd.DataFrame(rows, columns=["class", "kind", "image"])
+    )
 
 
 def measures(cloud: Cloud) -> dict[str, float | Interval]:

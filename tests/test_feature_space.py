@@ -19,6 +19,7 @@ from fewshot_lib.feature_space import (
     tsne,
 )
 
+IMAGES = torch.tensor([[5, 3], [8, 9]])
 APART = torch.tensor([[[0.0, 0.0], [0.0, 2.0]], [[10.0, 0.0], [10.0, 2.0]]])
 
 
@@ -50,26 +51,50 @@ def test_spread_is_the_mean_distance_within_a_class():
 
 
 def test_measures_of_real_features_alone_say_nothing_of_fakes():
-    cloud = Cloud(APART, APART.new_empty(2, 2, 0, 2), ["a", "b"])
+    cloud = Cloud(APART, APART.new_empty(2, 2, 0, 2), ["a", "b"], IMAGES)
     assert set(measures(cloud)) == {"centre accuracy, real", "silhouette, real"}
 
 
 def test_diversity_is_relative_to_the_real_features():
     fakes = (APART / 2).unsqueeze(2)
-    assert measures(Cloud(APART, fakes, ["a", "b"]))["diversity"] == pytest.approx(0.5)
+    assert measures(Cloud(APART, fakes, ["a", "b"], IMAGES))["diversity"] == pytest.approx(0.5)
 
 
 def test_tsne_has_a_row_for_every_feature_and_repeats():
     fakes = torch.randn(2, 4, 3, 5)
-    cloud = Cloud(torch.randn(2, 4, 5), fakes, ["a", "b"])
+    cloud = Cloud(torch.randn(2, 4, 5), fakes, ["a", "b"], torch.arange(8).view(2, 4))
     frame = tsne(cloud)
     assert frame.groupby(["kind", "class"]).size().to_dict() == {
         ("real", "a"): 4,
         ("real", "b"): 4,
         ("hallucinated", "a"): 12,
         ("hallucinated", "b"): 12,
+        ("prototype", "a"): 1,
+        ("prototype", "b"): 1,
     }
     assert frame.equals(tsne(cloud))
+
+
+def test_rows_of_tsne_name_their_images():
+    cloud = Cloud(APART, APART.unsqueeze(2).repeat(1, 1, 2, 1), ["a", "b"], IMAGES)
+    images = tsne(cloud).groupby("kind", sort=False)["image"].agg(list).to_dict()
+    assert images == {
+        "real": [5, 3, 8, 9],
+        "hallucinated": [5, 5, 3, 3, 8, 8, 9, 9],
+        "prototype": [-1, -1],
+    }
+
+
+def test_rows_of_tsne_belong_to_their_points():
+    """Classes far apart: real and hallucinated features and the prototype of each meet."""
+    real = torch.randn(3, 15, 4, generator=torch.Generator().manual_seed(1))
+    real += 1000 * torch.eye(3, 4).unsqueeze(1)
+    cloud = Cloud(real, real.unsqueeze(2) + 0.1, ["a", "b", "c"], torch.arange(45).view(3, 15))
+    centres = tsne(cloud).groupby(["kind", "class"])[["x", "y"]].mean()
+    reals = centres.loc["real"].to_numpy()
+    for kind in ("hallucinated", "prototype"):
+        far = ((reals[:, None] - centres.loc[kind].to_numpy()[None]) ** 2).sum(-1)
+        assert far.argmin(1).tolist() == [0, 1, 2]
 
 
 def test_the_same_images_are_looked_at_in_every_run(hallucinating, make_spec):
@@ -88,6 +113,7 @@ def test_clouds_hold_the_features_of_the_chosen_images(hallucinating):
     found = clouds(hallucinating, "val", n_class=3, n_image=4, n_aug=2)
     assert list(found) == ["before MLP", "after MLP"]
     assert torch.allclose(found["before MLP"].real, raw[images])
+    assert torch.equal(found["after MLP"].images, images)
     assert found["after MLP"].fake.shape == (3, 4, 2, 64)
 
 

@@ -1,9 +1,14 @@
 """Figures: what is drawn, and that none is shown without a description."""
 
+import re
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import torch
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from fewshot_lib import diagrams, figures
 from fewshot_lib.evaluation import Evaluation
@@ -24,28 +29,108 @@ def closed_figures():
     plt.close("all")
 
 
-def test_a_figure_is_shown_at_twice_its_size_with_its_description(monkeypatch):
-    shown = []
+@pytest.fixture
+def shown(monkeypatch) -> list[tuple[dict, dict]]:
+    """Data and metadata of what is displayed."""
+    found = []
     monkeypatch.setattr(
-        figures, "display", lambda data, raw, metadata: shown.append((data, metadata))
+        figures, "display", lambda data, raw, metadata: found.append((data, metadata))
     )
+    return found
+
+
+def test_a_small_figure_is_shown_as_svg_with_its_description(shown):
     figure = plt.figure(figsize=(3, 2), layout="none")
     figures.show(figure, alt="nothing at all", caption="An empty figure.")
     ((data, metadata),) = shown
     about = {"alt": "nothing at all", "caption": "An empty figure.", "width": 300}
-    assert metadata == {"image/png": about}
-    assert int.from_bytes(data["image/png"][16:20], "big") == 600  # width, from the PNG's header
+    assert metadata == {"image/svg+xml": about}
+    assert data["image/svg+xml"].startswith("<svg")
+    assert data["text/plain"] == "nothing at all"
     assert not plt.fignum_exists(figure.number)
 
 
-def test_learning_curves_show_percent_with_bands_and_chance():
+def test_a_large_figure_is_shown_as_png_at_twice_its_size(shown, monkeypatch):
+    monkeypatch.setattr(figures, "LARGEST_SVG", 1000)
+    figure, ax = plt.subplots(figsize=(3, 2))
+    ax.scatter(*torch.rand(2, 5000, generator=torch.Generator().manual_seed(0)), s=1, c="k")
+    figures.show(figure, alt="dust")
+    ((data, metadata),) = shown
+    assert metadata == {"image/png": {"alt": "dust", "caption": "", "width": 300}}
+    assert int.from_bytes(data["image/png"][16:20], "big") == 600  # width, from the PNG's header
+
+
+def test_a_figure_without_description_is_refused(shown):
+    with pytest.raises(ValueError, match="alternative text"):
+        figures.show(plt.figure(), alt=" ")
+    assert shown == []
+
+
+def test_the_same_figure_is_the_same_svg_and_ids_are_its_own():
+    figures.use_style()
+    one, again, other = (
+        figures.svg(figures.learning_curves({"a": HISTORY}, 0.2), salt) for salt in "xxy"
+    )
+    assert one == again
+    ids = [set(re.findall(r' id="([^"]+)"', text)) for text in (one, other)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    assert "<metadata" not in one
+    assert ">training loss</text>" in one
+
+
+def test_a_method_has_one_colour_in_every_figure():
+    curves = figures.learning_curves({"b": HISTORY, "AFHN": HISTORY, "Problem 2": HISTORY})
+    lines = {line.get_label(): line.get_color() for line in curves.axes[0].lines}
+    assert lines["AFHN"] == figures.METHODS["AFHN"]
+    assert lines["Problem 2"] == figures.METHODS["Problem 2"]
+    assert lines["b"] not in figures.METHODS.values()
+    panels = figures.losses(HISTORY, {"loss": "real"}, method="AFHN")
+    assert panels.axes[0].lines[0].get_color() == figures.METHODS["AFHN"]
+
+
+def test_values_of_one_quantity_are_ordered_from_light_to_dark():
+    colours = figures.colours_of([f"K = {k}" for k in (1, 5, 10, 20)])
+    brightness = [sum(to_rgb(colour)) for colour in colours.values()]
+    assert brightness == sorted(brightness, reverse=True)
+    assert len(set(colours.values())) == 4
+
+
+def test_more_names_than_colours_can_be_drawn():
+    assert len(figures.colours_of([f"setting {c}" for c in "abcdefghij"])) == 10
+
+
+def test_labels_that_meet_move_apart_as_little_as_possible():
+    assert figures.apart([0.1, 0.5, 0.9], 0.2) == pytest.approx([0.1, 0.5, 0.9])
+    assert figures.apart([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
+    assert figures.apart([0.5, 0.9, 0.45], 0.2) == pytest.approx([0.575, 0.9, 0.375])
+    assert figures.apart([0.5, 0.5, 0.65], 0.2) == pytest.approx([0.35, 0.55, 0.75])
+    assert figures.apart([], 0.2) == []
+
+
+def test_learning_curves_show_percent_with_bands_and_name_their_lines():
     figure = figures.learning_curves({"a": HISTORY, "b": HISTORY}, chance=0.2)
     left, right = figure.axes
     assert left.get_yscale() == "log"  # the losses span more than a factor of five
     assert list(right.lines[0].get_ydata()) == pytest.approx([20, 30, 40])
     assert len(right.collections) == 2
     assert right.lines[-1].get_ydata()[0] == pytest.approx(20)
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a", "b"]
+    assert [t.get_text() for t in right.texts] == ["a", "b", "chance"]
+
+
+def test_names_of_lines_do_not_overlap_and_stay_in_the_figure():
+    histories = {f"setting {c}": HISTORY.assign(loss=1.0) for c in "abcdef"}
+    figure = figures.learning_curves(histories, chance=0.4)
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in figure.axes[1].texts]  # without lines
+    boxes.sort(key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_one_curve_needs_no_name():
+    figure = figures.learning_curves({"main": HISTORY}, chance=0.2)
+    assert [t.get_text() for t in figure.axes[1].texts] == ["chance"]
 
 
 def test_an_episode_grid_names_its_classes_in_order(bank):
@@ -65,25 +150,10 @@ def test_the_confusion_matrix_shows_percent_of_each_true_class(bank):
     assert cells[(1.5, 1.5)] == "100"
 
 
-def test_feature_maps_share_one_legend_and_colours():
-    frame = pd.DataFrame(
-        {
-            "x": [0.0, 1, 2, 3],
-            "y": [0.0, 1, 2, 3],
-            "class": ["a", "b", "a", "b"],
-            "kind": ["real", "real", "hallucinated", "hallucinated"],
-        }
-    )
-    figure = figures.feature_maps({"one": frame, "two": frame, "three": frame}, columns=2)
-    assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three"]
-    texts = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert texts == ["a", "b", "real", "hallucinated"]
-
-
 def test_every_seed_is_a_point_and_their_mean_a_bar():
     frame = pd.DataFrame({"M": [0, 0, 10], "accuracy": [50.0, 60, 70], "ci95": [1.0, 1, 1]})
     figure = figures.seeds_and_means(frame, "M")
-    bars = [c for c in figure.axes[0].collections if c.get_linewidth()[0] == 2]
+    bars = [c for c in figure.axes[0].collections if c.get_linewidth()[0] == 2.2]
     assert [bar.get_segments()[0][0][1] for bar in bars] == [55, 70]
 
 
