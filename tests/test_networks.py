@@ -49,6 +49,36 @@ def test_frozen_parameters_are_not_counted():
     assert count_parameters(net) == 0
 
 
+def plain_block(block: ConvBlock, images: torch.Tensor) -> torch.Tensor:
+    """The layers in the order in which they are printed."""
+    return block.conv(images)
+
+
+def test_a_block_is_its_layers_one_after_another_in_training():
+    images, outcomes = torch.randn(4, 3, 16, 16), []
+    for forward in (plain_block, lambda block, x: block(x)):
+        torch.manual_seed(0)
+        block = ConvBlock(3, 8)
+        result = forward(block, images)
+        result.square().sum().backward()
+        gradients = [p.grad for p in block.parameters()]
+        outcomes.append([result, *gradients, *block.buffers()])
+    assert all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True))
+
+
+def test_a_block_folds_its_normalisation_in_evaluation():
+    torch.manual_seed(0)
+    block, images = ConvBlock(3, 8), torch.randn(4, 3, 16, 16)
+    for values in (block.conv[1].weight, block.conv[1].bias):
+        torch.nn.init.normal_(values)
+    for _ in range(3):
+        block(images)  # gives it statistics
+    block.eval()
+    with torch.inference_mode():
+        assert torch.allclose(block(images), plain_block(block, images), atol=1e-5)
+        assert not torch.equal(block(images), block.train()(images))
+
+
 def test_state_dict_keys():
     conv = ("0.weight", "0.bias", "1.weight", "1.bias")
     statistics = ("1.running_mean", "1.running_var", "1.num_batches_tracked")
