@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from nbformat import write
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from report_project import write_notebook, write_params
 
+from fewshot_lib import paths
 from fewshot_lib.cli import main
 from fewshot_lib.problems import NOTEBOOKS
 
+CHECKOUT = Path(paths.__file__).parent.parent
 RAISES = "from fewshot_lib.errors import InputError\nraise InputError('n_way=9: too many')"
 
 READS_STATES = """import json, os
@@ -130,6 +133,52 @@ def test_a_report_that_was_killed_counts_as_interrupted(small):
     (folder / "run.json").write_text(json.dumps({"notebooks": entries}))
     report(only="problem2")
     assert states(folder) == {"problem1": "interrupted", "problem2": "complete"}
+
+
+def test_two_reports_at_once_take_turns_and_the_second_says_so(small):
+    started, go = small / "started", small / "go"
+    code = (
+        f"from pathlib import Path\nimport time\nPath({str(started)!r}).touch()\n"
+        f"while not Path({str(go)!r}).exists():\n    time.sleep(0.05)"
+    )
+    write_notebook(small, "problem1", [code])
+    command = [sys.executable, "-m", "fewshot_lib.cli", "report", "--only", "problem1"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command, env=os.environ, **pipes)
+    while not started.exists() and first.poll() is None:
+        time.sleep(0.05)
+    second = subprocess.Popen(command, env=os.environ, **pipes)
+    waiting = second.stderr.readline()
+    go.touch()
+    first.communicate(timeout=60)
+    second.communicate(timeout=60)
+    assert "another process is at it" in waiting
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert states(small / "reports" / "quick") == {"problem1": "complete"}
+
+
+@pytest.fixture
+def tiny_disk(tmp_path) -> Path:
+    """A file system of 9 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_told_and_finished_runs_are_kept(tiny_disk, monkeypatch):
+    for name in ("notebooks", "params"):
+        (tiny_disk / name).symlink_to(CHECKOUT / name)
+    monkeypatch.setenv("FEWSHOT_ROOT", str(tiny_disk))
+    result = report("--set", "images_per_class=20", "--output", str(tiny_disk / "out"), "smoke")
+    assert result.exit_code == 1
+    assert "failed: the disk is full: make room and start again" in result.stderr
+    assert "Traceback" not in result.stderr
+    notice = BeautifulSoup((tiny_disk / "out" / "index.html").read_text(), "html.parser")
+    assert "(failed)" in notice.select_one(".notice").get_text()
 
 
 def test_a_summary_notebook_becomes_the_front_page(small, monkeypatch):

@@ -48,6 +48,21 @@ def test_the_notebook_gets_its_parameters_and_this_python(project):
             True,
         ),
         ("import os\nos._exit(1)", "the kernel died, perhaps for lack of memory", False),
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+            "the kernel died, perhaps for lack of memory",
+            False,
+        ),
+        (
+            "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\nbytes(2**31)",
+            "MemoryError",
+            False,
+        ),
+        (
+            "open('/dev/full', 'w').write('x' * 10**6)",
+            "the disk is full: make room and start again, finished runs are kept",
+            False,
+        ),
     ],
 )
 def test_a_failure_is_told_and_the_notebook_kept(project, code, message, is_input):

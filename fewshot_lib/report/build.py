@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 
 from fewshot_lib.errors import InputError
+from fewshot_lib.locks import alone
 from fewshot_lib.paths import project_root
 from fewshot_lib.problems import NOTEBOOKS, PROBLEMS, ReportParams
 from fewshot_lib.report.execute import NotebookError, run_notebook
@@ -47,8 +48,9 @@ def make_report(
     for name in names:
         check_notebook(name)
     folder = writable(output or project_root() / "reports" / profile)
-    report = Report(folder, params, Status(folder, profile, provenance(profile)))
-    return report.run(), folder / INDEX
+    with alone(folder / ".lock", f"report {folder}"):
+        report = Report(folder, params, Status(folder, profile, provenance(profile)))
+        return report.run(), folder / INDEX
 
 
 def writable(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """One notebook, executed with papermill in a kernel of this very Python."""
 
+import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -94,6 +95,8 @@ def braced(path: Path) -> str:
 
 
 def last_line(name: str, message: str) -> str:
+    if f"[Errno {errno.ENOSPC}]" in message:
+        return "the disk is full: make room and start again, finished runs are kept"
     lines = [line for line in message.strip().splitlines() if line.strip()]
     return f"{name}: {lines[-1].strip()}" if lines else name
 
