@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from torch.nn import functional as F
 
+from fewshot_lib import paths
+from fewshot_lib.cli import main
 from fewshot_lib.data import ImageBank
 from fewshot_lib.spec import Spec
 
+CHECKOUT = Path(paths.__file__).parent.parent
 SIZE = 16  # pixels, the smallest that the encoder takes: 64 features
 
 METHODS = {
@@ -48,7 +52,7 @@ def bank_of_sizes(*sizes: int, seed: int = 0) -> ImageBank:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_bank() -> Callable[..., ImageBank]:
     return bank_of_sizes
 
@@ -110,3 +114,18 @@ def project(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("FEWSHOT_DEVICE", "cpu")
     monkeypatch.delenv("FEWSHOT_PROGRESS", raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def smoke_report(tmp_path_factory) -> Path:
+    """The real notebooks with the smoke profile, made once for all tests, in a project apart."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("notebooks", "params"):
+        (root / name).symlink_to(CHECKOUT / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEWSHOT_ROOT", str(root))
+        result = CliRunner().invoke(main, ["report", "smoke"])
+    assert result.exit_code == 0, result.output
+    folder = root / "reports" / "smoke"
+    assert result.stdout.splitlines()[-1] == str(folder / "index.html")
+    return folder

@@ -34,23 +34,16 @@ class Images(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
         if tag == "img":
-            self.found.append(dict(attrs))
+            self.found.append(found)
+        elif tag == "svg" and found.get("role") == "img":
+            self.found.append({"alt": found.get("aria-label")})
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory) -> Path:
-    """The smoke report, made once for all tests of this file, in a project of its own."""
-    root = tmp_path_factory.mktemp("project")
-    for name in ("notebooks", "params"):
-        (root / name).symlink_to(CHECKOUT / name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FEWSHOT_ROOT", str(root))
-        result = CliRunner().invoke(main, ["report", "smoke"])
-    assert result.exit_code == 0, result.output
-    folder = root / "reports" / "smoke"
-    assert result.stdout.splitlines()[-1] == str(folder / "index.html")
-    return folder
+@pytest.fixture
+def report(smoke_report: Path) -> Path:
+    return smoke_report
 
 
 def page(report: Path, name: str) -> str:

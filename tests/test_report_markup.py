@@ -3,7 +3,15 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from fewshot_lib.report.markup import Renderer, mathml, tidy_tables
+from fewshot_lib.report.markup import FigureError, Renderer, inline_svg, mathml, tidy_tables
+
+DRAWING = """<?xml version="1.0"?>
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
+ width="72pt" height="36pt" onload="alert(1)">
+<metadata>who</metadata><script>alert(1)</script><style>*{fill:#abc} #dot{r:2px}</style>
+<defs><path id="dot" d="M0 0"/><clipPath id="clip"/></defs>
+<use xlink:href="#dot" style="fill: #dot; clip-path: url(#clip)"/><use href="#elsewhere"/>
+</svg>"""
 
 
 def markdown(source: str) -> str:
@@ -87,3 +95,42 @@ def test_pandas_index_names_join_the_header():
     rows = [[cell.get_text() for cell in row.find_all("th")] for row in table.select("thead tr")]
     assert rows == [["shots", "accuracy"]]
     assert len(table.select("tbody td.number")) == 2
+
+
+@pytest.mark.parametrize("source", ["a $x$, b", "a ($x$) b", "a $x$-way b"])
+def test_a_formula_keeps_its_punctuation_on_its_line(source):
+    (span,) = BeautifulSoup(markdown(source), "html.parser").select("span.together")
+    assert f"a {span.get_text()} b" == source.replace("$", "")
+
+
+def test_a_formula_that_stands_alone_needs_no_wrapping():
+    assert "together" not in markdown("a $x$ b")
+
+
+def test_ids_of_drawings_are_their_own():
+    svg = BeautifulSoup(inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
+    assert [tag["id"] for tag in svg.select("[id]")] == ["figure-7-dot", "figure-7-clip"]
+    first, second = svg.select("use")
+    assert first["xlink:href"] == "#figure-7-dot"
+    assert first["style"].endswith("clip-path: url(#figure-7-clip)")
+    assert second["href"] == "#elsewhere"
+
+
+def test_a_drawing_styles_itself_alone_and_runs_nothing():
+    html = inline_svg(DRAWING, "figure-7", "A dot")
+    svg = BeautifulSoup(html, "html.parser").svg
+    assert svg.style.get_text() == "#figure-7 {*{fill:#abc} #figure-7-dot{r:2px}}"
+    assert "alert" not in html
+    assert "who" not in html
+
+
+def test_a_drawing_is_as_wide_as_its_place():
+    svg = BeautifulSoup(inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
+    assert svg.attrs.keys().isdisjoint({"width", "height", "onload"})
+    assert svg["viewbox"] == "0 0 72 36"
+    assert (svg["role"], svg["aria-label"]) == ("img", "A dot")
+
+
+def test_a_drawing_that_cannot_be_read_is_an_error():
+    with pytest.raises(FigureError, match="cannot be read"):
+        inline_svg("<svg><g></svg>", "figure-1", "A")

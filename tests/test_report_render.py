@@ -8,6 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from fewshot_lib.errors import InputError
 from fewshot_lib.report.render import Page, render_notebook
 
 PAGES = [Page("index.html", "Summary"), Page("one.html", "One"), Page("two.html", "Two & <b>")]
@@ -45,6 +46,7 @@ def test_title_contents_navigation_and_footer(page):
     assert soup.select_one("header a[aria-current]").get_text() == "One"
     assert soup.select_one("a[rel=prev]")["href"] == "index.html"
     assert soup.select_one("a[rel=next]")["href"] == "two.html"
+    assert [a["href"] for a in soup.select(".steps a")] == ["index.html", "two.html"]
     assert soup.select("header a")[2].get_text() == "Two & <b>"
     assert "<cpu>" in soup.footer.get_text()
 
@@ -68,18 +70,81 @@ def test_nothing_is_fetched(page):
     assert len(soup.select("math")) == 2
 
 
+def picture(kind: str, data: str, **about):
+    return display({kind: data, "text/plain": "a figure"}, **{kind: about})
+
+
 def test_figures_keep_their_alternative_text(page):
-    alt = {"alt": 'Two "curves" & <more>'}
+    alt = 'Two "curves" & <more>'
     soup = page(
-        code("a", display({"image/png": PIXEL + "\n"}, **{"image/png": {**alt, "width": 300}})),
-        code("b", display({"image/svg+xml": SVG}, **{"image/svg+xml": alt})),
-        code("c", display({"image/jpeg": PIXEL}, **{"image/jpeg": alt})),
+        code("a", picture("image/png", PIXEL + "\n", alt=alt, width=300)),
+        code("b", picture("image/svg+xml", SVG, alt=alt)),
+        code("c", picture("image/jpeg", PIXEL, alt=alt)),
     )
-    images = soup.select("figure img")
-    assert [image["alt"] for image in images] == [alt["alt"]] * 3
-    assert images[0]["width"] == "300"
-    types = [re.match("data:(.*?);base64,", image["src"])[1] for image in images]
-    assert types == ["image/png", "image/svg+xml", "image/jpeg"]
+    png, svg, jpeg = (box.find(["img", "svg"]) for box in soup.select("figure > .plate"))
+    assert (png["alt"], svg["aria-label"], jpeg["alt"]) == (alt, alt, alt)
+    assert svg["role"] == "img"
+    assert png.parent["style"] == "--width:300px"
+    sources = [png["src"], jpeg["src"]]
+    assert sources == [f"data:image/png;base64,{PIXEL}", f"data:image/jpeg;base64,{PIXEL}"]
+
+
+def test_figures_and_tables_are_numbered_in_reading_order(page):
+    maps = '<figure class="interactive" data-alt="Maps">{}<figcaption>Map</figcaption></figure>'
+    table = "<table><caption>Rates</caption><tr><td>1</td></tr></table>"
+    soup = page(
+        code("a", picture("image/png", PIXEL, alt="one", caption="A <curve>.")),
+        code("b", display({"text/html": table}), display({"text/html": "<table></table>"})),
+        code("c", display({"text/html": maps.format("<i></i>")})),
+        code("d", display({"text/html": table})),
+        code("e", picture("image/svg+xml", SVG, alt="three")),
+    )
+    captions = [tag.get_text() for tag in soup.select("figcaption, caption")]
+    assert captions == [
+        "Figure 1 A <curve>.",
+        "Table 1 Rates",
+        "Figure 2 Map",
+        "Table 2 Rates",
+        "Figure 3",
+    ]
+    targets = [soup.select_one(a["href"]).name for a in soup.select("a.label")]
+    assert targets == ["figure", "div", "figure", "div", "figure"]
+    assert soup.select_one("#figure-2")["aria-label"] == "Maps"
+
+
+def test_an_interactive_figure_keeps_its_own_id(page):
+    html = '<figure class="interactive" id="map-1" data-alt="Maps"></figure>'
+    soup = page(code("a", display({"text/html": html})))
+    assert soup.select_one("#figure-1 > figure#map-1 > figcaption").get_text() == "Figure 1 "
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        display({"image/png": PIXEL}),
+        picture("image/svg+xml", SVG, alt=" "),
+        display({"text/html": '<figure class="interactive"></figure>'}),
+        display({"text/html": "<img src='data:,'>"}),
+    ],
+    ids=["png", "blank", "interactive", "html"],
+)
+def test_a_figure_without_alternative_text_is_refused_and_its_cell_named(page, tmp_path, output):
+    injected = code("n = 2", tags=("injected-parameters",))
+    with pytest.raises(InputError, match=r"^one\.ipynb: the figure of cell 2 has no alternative"):
+        page(new_markdown_cell("# A"), injected, code("b", output))
+    assert not (tmp_path / "one.html").exists()
+
+
+def test_a_picture_that_is_not_shown_needs_no_alternative_text(page):
+    soup = page(code("a", display({"text/html": "<p>t</p>", "image/png": PIXEL})))
+    assert not soup.select("figure, img")
+
+
+def test_a_heavy_page_is_told_of(page, capsys):
+    page(code("a", picture("image/png", PIXEL * 60_000, alt="large")))
+    assert capsys.readouterr().err.startswith("one.html has 2.7 MB, more than 2.5")
+    page(code("a", picture("image/png", PIXEL, alt="small")))
+    assert capsys.readouterr().err == ""
 
 
 def test_images_of_the_text_are_embedded(page, tmp_path):
@@ -138,6 +203,6 @@ def test_tables_of_pandas_keep_their_style(page):
     html = frame.style.set_caption("Accuracy").highlight_max(subset=["accuracy"]).to_html()
     soup = page(code("table", display({"text/html": html})))
     table = soup.select_one(".rich .table table")
-    assert table.caption.get_text() == "Accuracy"
+    assert table.caption.get_text() == "Table 1 Accuracy"
     assert "background-color" in soup.select_one(".rich style").get_text()
     assert [cell.get_text() for cell in table.select("td.number")] == ["37.400000", "58.500000"]

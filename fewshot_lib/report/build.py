@@ -136,7 +136,12 @@ class Report:
         else:
             self.status.finish(name, COMPLETE)
             display.end("complete")
-        self.render(name, target)
+        try:
+            self.render(name, target)
+        except InputError as error:  # a figure without alternative text
+            self.status.finish(name, FAILED, str(error), page=None)
+            display.end(f"failed: {error}")
+            self.refresh()
 
     def render(self, name: str, executed: Path) -> None:
         """Write the notebook's page and bring the front page up to date."""

@@ -1,7 +1,11 @@
-"""Markdown and tables as HTML that needs no script: formulas become MathML."""
+"""Markdown, tables and figures as HTML that needs no script: formulas become MathML."""
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from html import escape
+from typing import Any
+from xml.etree import ElementTree
 
 from bs4 import BeautifulSoup
 from bs4.element import Tag
@@ -21,11 +25,25 @@ ALIASES = {
     r"\arg\min": r"\argmin",
 }
 UNKNOWN = re.compile(r">\\[A-Za-z]")  # a command that came through as text
+WORD_OF_FORMULA = re.compile(r"([^\s<>]?)(<math\b(?:(?!</math>).)*</math>)([^\s<>]*)", re.S)
 # The cells of a column of numbers: 47.64, 47.6 ± 0.8, −3, 12 %, 1e-3, 3,956,688, – for none.
 NUMBER = re.compile(
     r"[<>≈~+\-−±]*\s*\d[\d,.\s]*(e[-+]?\d+)?\s*%?(\s*(±|\+-|/)\s*[\d,.]+\s*%?)?(\s*(s|min|h|ms|MB|points))?"
 )
 NOTHING = {"", "–", "—", "-", "nan", "NaN", "None"}
+
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+ElementTree.register_namespace("", SVG)
+ElementTree.register_namespace("xlink", XLINK)
+# "#name" as a link, in url(…) or in a style sheet; colours look alike, but no element has their id.
+REFERENCE = re.compile(r"#([\w.:-]+)")
+
+
+class FigureError(ValueError):
+    """A figure that a page cannot show to everybody."""
+
+
+NO_ALT = "has no alternative text (alt), which says what it shows"
 
 
 def mathml(latex: str, display: str = "inline") -> str:
@@ -77,7 +95,7 @@ class Renderer(IPythonRenderer):
         self.headings: list[tuple[int, str, str]] = []
 
     def block_math(self, body: str) -> str:
-        return f'<span class="formula-block">{mathml(body, "block")}</span>'
+        return f'<span class="formula-block" tabindex="0">{mathml(body, "block")}</span>'
 
     def inline_math(self, body: str) -> str:
         return mathml(body)
@@ -98,7 +116,15 @@ class Renderer(IPythonRenderer):
         return f'<h{level} id="{anchor}">{text} {link}</h{level}>\n'
 
     def markdown(self, source: str) -> str:
-        return tidy_tables(MarkdownWithMath(self, Blocks(), Inlines()).render(source))
+        html = MarkdownWithMath(self, Blocks(), Inlines()).render(source)
+        return tidy_tables(WORD_OF_FORMULA.sub(keep_together, html))
+
+
+def keep_together(match: re.Match) -> str:
+    """A formula and the punctuation that touches it, which no line may begin with."""
+    before, formula, after = match.groups()
+    touched = before or after
+    return f'<span class="together">{match[0]}</span>' if touched else formula
 
 
 def tidy_tables(html: str) -> str:
@@ -142,3 +168,129 @@ def align_numbers(table: Tag) -> None:
         if values and all(NUMBER.fullmatch(text) for text in values):
             for row in plain:
                 row[column]["class"] = [*row[column].get("class", []), "number"]
+
+
+class Numbers:
+    """The numbers of a page's figures and tables, in reading order."""
+
+    def __init__(self):
+        self.last: Counter[str] = Counter()
+
+    def next(self, kind: str) -> tuple[str, str]:
+        """The name of the next "Figure" or "Table", and its anchor: "Figure 3", "figure-3"."""
+        self.last[kind] += 1
+        return f"{kind} {self.last[kind]}", f"{kind.lower()}-{self.last[kind]}"
+
+
+def label(name: str, anchor: str) -> str:
+    """What a caption begins with: its own number, as a link to copy."""
+    return f'<a class="label" href="#{anchor}">{name}</a> '
+
+
+def figure(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers) -> str:
+    """An image with a numbered caption, in a box of its own to scroll in.
+
+    Args:
+        kind: ``image/png``, ``image/jpeg`` or ``image/svg+xml``.
+        data: base64, or the SVG document.
+        about: ``alt``, and if known ``caption`` and ``width`` in pixels.
+
+    Raises:
+        FigureError: there is no alternative text, or the SVG cannot be read.
+    """
+    alt = str(about.get("alt") or "").strip()
+    if not alt:
+        raise FigureError(NO_ALT)
+    name, anchor = numbers.next("Figure")
+    width = f' style="--width:{float(about["width"]):g}px"' if about.get("width") else ""
+    if kind == "image/svg+xml":
+        picture = inline_svg(data, anchor, alt)
+    else:
+        source = "".join(data.split())
+        picture = f'<img src="data:{kind};base64,{source}" alt="{escape(alt)}">'
+    box = f'<div class="plate" tabindex="0" role="group" aria-label="{name}"{width}>'
+    caption = label(name, anchor) + escape(about.get("caption") or "")
+    return (
+        f'<figure id="{anchor}">{box}{picture}</div>'
+        f"<figcaption>{caption.strip()}</figcaption></figure>"
+    )
+
+
+def inline_svg(source: str, anchor: str, alt: str) -> str:
+    """A drawing as part of the page: as wide as its box, ids and styles its own, no scripts.
+
+    Raises:
+        FigureError: the SVG cannot be read.
+    """
+    try:
+        root = ElementTree.fromstring(source)
+    except ElementTree.ParseError as error:
+        raise FigureError(f"is SVG that cannot be read ({error})") from None
+    for parent in root.iter():
+        for child in [c for c in parent if c.tag in (f"{{{SVG}}}script", f"{{{SVG}}}metadata")]:
+            parent.remove(child)
+    own_names(root, anchor)
+    size = [root.attrib.pop(name, "") for name in ("width", "height")]
+    numbers = [re.match(r"[\d.]+(?=(px|pt)?$)", value) for value in size]
+    if "viewBox" not in root.attrib and all(numbers):
+        root.set("viewBox", f"0 0 {numbers[0][0]} {numbers[1][0]}")
+    root.attrib |= {"role": "img", "aria-label": alt}
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def own_names(root: ElementTree.Element, anchor: str) -> None:
+    """Set the anchor before every id and what refers to it, and confine style sheets to it."""
+    ids = {element.get("id") for element in root.iter()}
+
+    def renamed(text: str) -> str:
+        return REFERENCE.sub(lambda m: f"#{anchor}-{m[1]}" if m[1] in ids else m[0], text)
+
+    for element in root.iter():
+        for name in [name for name in element.attrib if name.startswith("on")]:
+            del element.attrib[name]
+        element.attrib |= {name: renamed(value) for name, value in element.attrib.items()}
+        if "id" in element.attrib:
+            element.set("id", f"{anchor}-{element.get('id')}")
+        if element.tag == f"{{{SVG}}}style":
+            element.text = f"#{anchor} {{{renamed(element.text or '')}}}"
+
+
+def numbered(html: str, numbers: Numbers) -> str:
+    """Number the captions of tables, and of ``<figure class="interactive" data-alt="…">``.
+
+    Raises:
+        FigureError: an image or an interactive figure has no alternative text.
+    """
+    if not re.search(r"<(figure|caption|img)\b", html):
+        return html
+    soup = BeautifulSoup(html, "html.parser")
+    if soup.select("img:not([alt])"):
+        raise FigureError(NO_ALT)
+    for tag in soup.select("figure.interactive, table:has(> caption)"):
+        if tag.name == "table":
+            number_table(tag, *numbers.next("Table"))
+        else:
+            number_figure(soup, tag, *numbers.next("Figure"))
+    return str(soup)
+
+
+def number_table(table: Tag, name: str, anchor: str) -> None:
+    # Not the table's own id: the style sheets of pandas go by it.
+    table.parent.attrs |= {"id": anchor, "aria-label": name}
+    words = BeautifulSoup(f"<span>{label(name, anchor)}</span>", "html.parser").span
+    words.extend(list(table.caption.contents))
+    table.caption.append(words)
+
+
+def number_figure(soup: BeautifulSoup, tag: Tag, name: str, anchor: str) -> None:
+    alt = tag.get("data-alt", "").strip()
+    if not alt:
+        raise FigureError(NO_ALT.replace("(alt)", "(data-alt)"))
+    tag.attrs.setdefault("aria-label", alt)
+    if not tag.find("figcaption", recursive=False):
+        tag.append(soup.new_tag("figcaption"))
+    tag.figcaption.insert(0, BeautifulSoup(label(name, anchor), "html.parser"))
+    if "id" in tag.attrs:  # which its own style and script may go by
+        tag.wrap(soup.new_tag("div", attrs={"id": anchor}))
+    else:
+        tag["id"] = anchor

@@ -3,6 +3,7 @@
 import ast
 import copy
 import io
+import sys
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +15,22 @@ from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
+from fewshot_lib.errors import InputError
 from fewshot_lib.paths import write_text
-from fewshot_lib.report.markup import Renderer, tidy_tables
+from fewshot_lib.report.markup import (
+    FigureError,
+    Numbers,
+    Renderer,
+    figure,
+    numbered,
+    tidy_tables,
+)
 from fewshot_lib.report.params import assigned
 
 HERE = Path(__file__).parent
-BANNER = "papermill-error-cell-tag"
+BANNER, INJECTED = "papermill-error-cell-tag", "injected-parameters"
+IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
+HEAVY = 2_500_000  # bytes that a page should not exceed
 
 
 @dataclass(frozen=True)
@@ -47,10 +58,14 @@ def render_notebook(
         provenance: what the footer tells, name to value.
         error: why the notebook is incomplete, if it is.
         images: folder that relative links to images start from; that of ``source`` by default.
+
+    Raises:
+        InputError: a figure has no alternative text or cannot be read.
     """
     notebook = nbformat.read(source, as_version=4)
     folder = str(images or source.parent)
     notebook, renderer = prepared(notebook, folder)
+    number_outputs(notebook, source.name)
     resources = {
         "metadata": {"name": source.stem, "path": folder},
         "title": page_title(renderer, source.stem),
@@ -62,9 +77,11 @@ def render_notebook(
     }
     exporter = HTMLExporter(template_name="template", extra_template_basedirs=[str(HERE)])
     exporter.register_filter("markdown2html", renderer.markdown)
-    exporter.register_filter("tidy_tables", tidy_tables)
     html, _ = exporter.from_notebook_node(notebook, resources)
     write_text(target, html)
+    if (size := target.stat().st_size) > HEAVY:
+        words = f"{size / 1e6:.1f} MB, more than {HEAVY / 1e6:.1f}: it will open slowly"
+        print(f"{target.name} has {words}", file=sys.stderr)
 
 
 def neighbours(pages: list[Page], href: str) -> dict[str, Any]:
@@ -87,6 +104,32 @@ def prepared(notebook: NotebookNode, folder: str) -> tuple[NotebookNode, Rendere
             renderer.attachments = cell.get("attachments", {})
             cell.metadata["html"] = renderer.markdown(cell.source)
     return notebook, renderer
+
+
+def number_outputs(notebook: NotebookNode, name: str) -> None:
+    """Put the HTML of figures and tables into the metadata of their outputs, in reading order.
+
+    Raises:
+        InputError: a figure has no alternative text or cannot be read.
+    """
+    numbers = Numbers()
+    # Counted as in the notebook that was executed, which has no cell of injected parameters.
+    cells = [c for c in notebook.cells if INJECTED not in c.metadata.get("tags", [])]
+    for position, cell in enumerate(cells, start=1):
+        for output in cell.get("outputs", []):
+            try:
+                output_html(output, numbers)
+            except FigureError as error:
+                line = f"{name}: the figure of cell {position} {error}"
+                raise InputError(f'{line}: use figures.show(figure, alt="…")') from None
+
+
+def output_html(output: NotebookNode, numbers: Numbers) -> None:
+    data = output.get("data", {})
+    if "text/html" in data:
+        output.metadata["html"] = numbered(tidy_tables(data["text/html"]), numbers)
+    elif "text/markdown" not in data and (kind := next((k for k in IMAGES if k in data), None)):
+        output.metadata["html"] = figure(kind, data[kind], output.metadata.get(kind, {}), numbers)
 
 
 def page_title(renderer: Renderer, fallback: str) -> str:
