@@ -33,6 +33,7 @@ class AdversarialLearner(PrototypicalLearner):
     """
 
     network = Extractor
+    encoder_name = "net"
     judge = Discriminator
 
     def __init__(self, spec: Spec):
@@ -72,14 +73,16 @@ class AdversarialLearner(PrototypicalLearner):
         """As the other methods for the extractor, Adam for generator and discriminator."""
         extractor = nn.ModuleList([self.net, self.distance])
         return {"main": self.main_optimizer(extractor)} | {
-            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, BETAS)
+            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, BETAS, fused=True)
             for name, network in (
                 ("generator", self.generator),
                 ("discriminator", self.discriminator),
             )
         }
 
-    def train_step(self, images: torch.Tensor, optimizers: Optimizers) -> Metrics:
+    def train_step(
+        self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
+    ) -> Metrics:
         metrics = self.extractor_step(images, optimizers["main"])
         self.train_only(None)
         with torch.no_grad():  # the extractor rests from here on: one encoding serves both steps

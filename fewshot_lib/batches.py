@@ -26,12 +26,16 @@ def make_batch(
     Returns:
         float32 ``(n, 3, s, s)`` on ``device``, channels last in memory.
     """
-    images = bank.images[indices.flatten()].to(device)
-    images = images.contiguous(memory_format=torch.channels_last).float().div_(255)
-    for name in augment:
-        images = AUGMENTATIONS[name](images, generator)
+    images = bank.images[indices.flatten()].to(device).float()
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (bank.mean, bank.std))
-    return images.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+    if augment:
+        images = images.div_(255).contiguous(memory_format=torch.channels_last)
+        for name in augment:
+            images = AUGMENTATIONS[name](images, generator)
+        images = images.sub_(mean).div_(std)
+    else:  # in two passes, and the layout last: half the time
+        images = images.mul_(1 / (255 * std)).sub_(mean / std)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def uniform(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:

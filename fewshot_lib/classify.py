@@ -15,11 +15,11 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import FAKES_AT_ONCE, encode
 from fewshot_lib.images import images_in, is_image
 from fewshot_lib.randomness import stream
+from fewshot_lib.spreadsheets import harmless
 from fewshot_lib.trained import Trained
 
 IMAGES_AT_ONCE = 512  # decoded and encoded together: bounds the memory
 COLUMNS = ("file", "class", "probability", "runner_up", "runner_up_probability")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 Classes = Mapping[str, Sequence[Path]]  # support images of each class
 
@@ -252,12 +252,7 @@ def as_csv(predictions: Sequence[Prediction]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "truth"] if with_truth else COLUMNS)
     for p in predictions:
-        row = [cell(p.picture.name), cell(p.label), f"{p.probability:.4f}"]
-        row += [cell(p.runner_up), f"{p.runner_up_probability:.4f}"]
-        writer.writerow([*row, cell(p.picture.truth)] if with_truth else row)
+        row = [harmless(p.picture.name), harmless(p.label), f"{p.probability:.4f}"]
+        row += [harmless(p.runner_up), f"{p.runner_up_probability:.4f}"]
+        writer.writerow([*row, harmless(p.picture.truth)] if with_truth else row)
     return text.getvalue()
-
-
-def cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

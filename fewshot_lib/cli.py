@@ -11,6 +11,7 @@ from fewshot_lib.commands.data import data
 from fewshot_lib.commands.predict import predict
 from fewshot_lib.commands.report import report
 from fewshot_lib.commands.score import score
+from fewshot_lib.commands.sweep import sweep
 from fewshot_lib.commands.verify import verify
 from fewshot_lib.errors import InputError
 
@@ -43,7 +44,7 @@ def main() -> None:
     """Few-shot learning: a report that runs itself."""
 
 
-for command in (report, verify, compare, data, classify, predict, score):
+for command in (report, verify, compare, sweep, data, classify, predict, score):
     main.add_command(command)
 
 

@@ -28,6 +28,7 @@ def keep_freed_memory() -> bool:
 
     A training step frees and takes the same 50-150 MB of activations again and again. Returned
     to the kernel each time they come back as fresh pages, whose faults take up to half the step.
+    The price is memory: what is kept does not always fit what is asked for next.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -6,16 +6,17 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import yaml
 
+from fewshot_lib.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.data import ImageBank, data_fingerprint, load_bank
 from fewshot_lib.device import default_device
 from fewshot_lib.episodes import sample_episodes
-from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import Evaluation, Features, Interval, encode, evaluate, interval
 from fewshot_lib.learners import PrototypicalLearner
 from fewshot_lib.locks import alone
@@ -26,7 +27,7 @@ from fewshot_lib.randomness import stream
 from fewshot_lib.results import note_accuracy
 from fewshot_lib.spec import DataParams, Spec
 from fewshot_lib.trained import load_trained
-from fewshot_lib.training import HISTORY, PREVIOUS, STATE, WEIGHTS, describe, train
+from fewshot_lib.training import describe, train
 
 RESULT, SPEC, LOCK = "result.json", "spec.yaml", ".lock"
 
@@ -167,17 +168,32 @@ def finished_run(spec: Spec) -> Run | None:
     return Run(spec, folder) if (folder / RESULT).exists() else None
 
 
-def run_matrix(specs: Mapping[Hashable, Spec], engine: str = "serial") -> dict[Hashable, Run]:
-    """The runs of several specs, under the same keys."""
-    if engine != "serial":
-        raise InputError(f"engine '{engine}' is not known (known: serial)")
-    return {key: run(spec) for key, spec in specs.items()}
+def run_matrix(
+    specs: Mapping[Hashable, Spec], engine: str | None = None, **how: Any
+) -> dict[Hashable, Run]:
+    """The runs of several specs, under the same keys.
+
+    Args:
+        engine: ``serial``, ``process`` or ``ray``; by default what ``FEWSHOT_ENGINE`` says.
+        how: more about the engine, see ``engines.make_runs``.
+
+    Raises:
+        InputError: an argument is wrong, or runs failed for wrong input.
+        RuntimeError: runs failed for another reason. All others are complete either way.
+    """
+    from fewshot_lib.engines import make_runs  # which is made of this module's ``run``
+
+    names = make_runs(specs.values(), engine, **how)
+    folders = [runs_folder() / name for name in names]
+    return {key: Run(spec, f) for (key, spec), f in zip(specs.items(), folders, strict=True)}
 
 
 def make(spec: Spec, folder: Path) -> None:
     """Train into the folder; ``result.json``, written last, says that it is complete."""
     write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
-    history = train(spec, bank_for(spec, "train"), bank_for(spec, "val"), folder)
+    bank = bank_for(spec, "train")
+    start = pretrained(spec, len(bank.class_names)) if spec.pretrain_epochs else None
+    history = train(spec, bank, bank_for(spec, "val"), folder, start)
     best = max(history, key=lambda row: row["val_accuracy"])
     result = {
         "best_epoch": best["epoch"],
@@ -191,3 +207,8 @@ def make(spec: Spec, folder: Path) -> None:
     write_text(folder / RESULT, json.dumps(result, indent=2) + "\n")
     for path in (folder / STATE, folder / PREVIOUS, *folder.glob(".*.tmp")):
         path.unlink(missing_ok=True)
+
+
+def pretrained(spec: Spec, n_classes: int) -> dict[str, torch.Tensor]:
+    """Weights of the classifier this run starts from; trained once for all runs alike."""
+    return run(spec.pretraining(n_classes)).learner.cpu().state_dict()

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from fewshot_lib.distances import make_distance
 from fewshot_lib.losses import accuracy, classification_loss
@@ -25,6 +26,7 @@ class PrototypicalLearner(nn.Module):
     """
 
     network: type[nn.Module] = PrototypicalNet
+    encoder_name = "net.extractor"  # in the state dict
 
     def __init__(self, spec: Spec):
         super().__init__()
@@ -36,7 +38,16 @@ class PrototypicalLearner(nn.Module):
             spec.distance_scale,
             spec.distance_normalise,
         )
-        self.net = self.network(spec.image_size, spec.init)
+        self.net = self.make_network(spec)
+
+    def make_network(self, spec: Spec) -> nn.Module:
+        return self.network(spec.image_size, spec.init)
+
+    def start_from(self, pretrained: dict[str, torch.Tensor]) -> None:
+        """Take over the network of a pretrained classifier, as far as there is the same here."""
+        renamed = {k.replace("net.extractor", self.encoder_name): v for k, v in pretrained.items()}
+        own = {k: v for k, v in renamed.items() if k.startswith("net.") and k in self.state_dict()}
+        self.load_state_dict(own, strict=False)
 
     def raw(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 3, s, s)`` to encoder features ``(n, d)``."""
@@ -98,14 +109,18 @@ class PrototypicalLearner(nn.Module):
         spec = self.spec
         parameters, decay = module.parameters(), spec.weight_decay
         if spec.optimizer == "adam":
-            return torch.optim.Adam(parameters, spec.lr, weight_decay=decay)
-        return torch.optim.SGD(parameters, spec.lr, spec.momentum, weight_decay=decay)
+            return torch.optim.Adam(parameters, spec.lr, weight_decay=decay, fused=True)
+        return torch.optim.SGD(parameters, spec.lr, spec.momentum, weight_decay=decay, fused=True)
 
-    def train_step(self, images: torch.Tensor, optimizers: Optimizers) -> Metrics:
+    def train_step(
+        self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
+    ) -> Metrics:
         """Learn from one episode.
 
         Args:
             images: ``(n_way * (n_shot + n_query), 3, s, s)``, class by class, supports first.
+            labels: the images' classes among all of the split, for a learner that tells those
+                apart and not the episode's.
 
         Returns:
             What the history records, as scalars on the device: loss and accuracy.
@@ -125,6 +140,9 @@ class HallucinationLearner(PrototypicalLearner):
 
     network = HallucinatingPrototypicalNet
 
+    def make_network(self, spec: Spec) -> nn.Module:
+        return self.network(spec.image_size, spec.init, spec.residual)
+
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
     ) -> torch.Tensor:
@@ -138,6 +156,26 @@ class HallucinationLearner(PrototypicalLearner):
         fakes = self.net.hallucinate(raw, noise)
         mlp = self.net.mlp
         return {"before MLP": (raw, fakes), "after MLP": (mlp(raw), mlp(fakes))}
+
+
+class ClassificationLearner(PrototypicalLearner):
+    """An ordinary classifier of all training classes, for others to start from.
+
+    It is trained on the images of episodes, but with their own labels, and validated as a
+    Prototypical Network on what its head sees (the first stage of Ye et al. 2020, FEAT).
+    """
+
+    def __init__(self, spec: Spec):
+        super().__init__(spec)
+        self.head = nn.Linear(feature_size(spec.image_size), spec.n_classes)
+
+    def train_step(
+        self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
+    ) -> Metrics:
+        logits = self.head(self.net(images))
+        loss = F.cross_entropy(logits, labels)
+        descend(loss, optimizers["main"])
+        return {"loss": loss.detach(), "accuracy": (logits.argmax(-1) == labels).float().mean()}
 
 
 def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:

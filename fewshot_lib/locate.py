@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from fewshot_lib.checkpoints import WEIGHTS
 from fewshot_lib.errors import InputError, did_you_mean
 from fewshot_lib.experiments import Run
 from fewshot_lib.paths import project_root
@@ -10,7 +11,6 @@ from fewshot_lib.problems import ReportParams
 from fewshot_lib.report.status import STATUS
 from fewshot_lib.report.summary import complete_params, headline_specs
 from fewshot_lib.stored import stored_run
-from fewshot_lib.training import WEIGHTS
 
 BEST = "best"
 

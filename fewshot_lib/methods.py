@@ -1,7 +1,7 @@
 """All methods by name."""
 
 from fewshot_lib.adversarial import AdversarialLearner, AFHNLearner
-from fewshot_lib.learners import HallucinationLearner, PrototypicalLearner
+from fewshot_lib.learners import ClassificationLearner, HallucinationLearner, PrototypicalLearner
 from fewshot_lib.spec import Spec
 
 
@@ -9,5 +9,9 @@ def make_learner(spec: Spec) -> PrototypicalLearner:
     """An untrained learner; draw its weights inside ``randomness.seeded``."""
     if spec.method == "adversarial":
         return {"original": AdversarialLearner, "afhn": AFHNLearner}[spec.variant](spec)
-    methods = {"prototypical": PrototypicalLearner, "hallucination": HallucinationLearner}
+    methods = {
+        "prototypical": PrototypicalLearner,
+        "hallucination": HallucinationLearner,
+        "classification": ClassificationLearner,
+    }
     return methods[spec.method](spec)

@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from fewshot_lib.fused import conv_norm_pool_relu
+
 Init = Literal["normal", "kaiming"]
 
 HIDDEN = 64
@@ -48,6 +50,8 @@ class ConvBlock(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         conv, norm, relu, pool = self.conv
+        if self.training and images.device.type == "cpu":
+            return conv_norm_pool_relu(images, conv, norm)
         if self.training or torch.is_grad_enabled():
             features = norm(conv(images))
         else:
@@ -136,16 +140,24 @@ class HallucinationNet(nn.Module):
 
     The first Linear sees ``[feature, noise]``, which splits into a part of the feature and a part
     of the noise; the former is computed once per image, not once per fake.
+
+    Args:
+        residual: what the layers give is added to the real feature, and is nothing at first: fakes
+            start as copies of the feature, not as noise that drowns it.
     """
 
-    def __init__(self, size: int, noise_size: int = NOISE_SIZE):
+    def __init__(self, size: int, residual: bool = False, noise_size: int = NOISE_SIZE):
         super().__init__()
+        self.residual = residual
         self.encoder = nn.Sequential(
             nn.Linear(size + noise_size, size // 4),
             nn.Dropout(0.2),
             nn.ReLU(inplace=True),
             nn.Linear(size // 4, size),
         )
+        if residual:
+            nn.init.zeros_(self.encoder[-1].weight)
+            nn.init.zeros_(self.encoder[-1].bias)
 
     def hidden(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Hidden activations ``(..., n_aug, d/4)`` of every fake."""
@@ -162,27 +174,29 @@ class HallucinationNet(nn.Module):
             features: ``(..., d)``.
             noise: ``(..., n_aug, noise_size)``.
         """
-        return self.encoder[-1](self.hidden(features, noise))
+        fakes = self.encoder[-1](self.hidden(features, noise))
+        return fakes + features.unsqueeze(-2) if self.residual else fakes
 
     def mean(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """The mean ``(..., d)`` of ``forward`` over ``n_aug``, exactly.
 
         The last Linear commutes with the mean, so it is applied once and not ``n_aug`` times.
         """
-        return self.encoder[-1](self.hidden(features, noise).mean(-2))
+        mean = self.encoder[-1](self.hidden(features, noise).mean(-2))
+        return mean + features if self.residual else mean
 
 
 class HallucinatingPrototypicalNet(nn.Module):
     """Problem 2: Problem 1's network with a hallucinator between encoder and MLP."""
 
-    def __init__(self, image_size: int = 84, init: Init = "normal"):
+    def __init__(self, image_size: int = 84, init: Init = "normal", residual: bool = False):
         super().__init__()
         size = feature_size(image_size)
         self.extractor = Encoder(init)
         # Drawn before the hallucinator, so that a seed starts this network and Problem 1's
         # from the same weights; registered after it, as in the original.
         mlp = MLP(size)
-        self.hallucinate = HallucinationNet(size)
+        self.hallucinate = HallucinationNet(size, residual)
         self.mlp = mlp
 
     def mix(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fewshot_lib.spec import Count, Positive, Spec, TrainingParams
+from fewshot_lib.spec import USED_BY, Count, Positive, Spec, TrainingParams
 
 
 class ReportParams(TrainingParams):
@@ -14,8 +14,16 @@ class ReportParams(TrainingParams):
     early_epoch: Count = 1  # the epoch that tables call "early"
 
     def spec(self, **changes) -> Spec:
-        """The run of these parameters, with some of them changed."""
-        values = {k: v for k, v in self.model_dump().items() if k in Spec.model_fields}
+        """The run of these parameters, with some of them changed.
+
+        What its method does not use is left out.
+        """
+        method = changes.get("method", "prototypical")
+        values = {
+            name: value
+            for name, value in self.model_dump().items()
+            if name in Spec.model_fields and method in USED_BY.get(name, {method})
+        }
         return Spec.check(values | changes)
 
 
@@ -36,8 +44,7 @@ class CompareParams(ReportParams):
 
     def shot_spec(self, n_shot: int) -> Spec:
         """Problem 1's network, trained and tested with this many shots."""
-        plain = {"n_aug": 0, "n_aug_test": 0}
-        return self.compared(n_shot=n_shot, n_shot_test=n_shot, **plain)
+        return self.compared(n_shot=n_shot, n_shot_test=n_shot)
 
 
 class Problem1(CompareParams):
@@ -72,6 +79,7 @@ class Problem2(CompareParams):
     n_aug: Annotated[int, Field(ge=1)] = 200  # the report's M, in training
     n_aug_test: Annotated[int, Field(ge=1)] | None = None  # None: as in training
     n_augs: list[Annotated[int, Field(ge=0)]] = [0, 1, 10, 50, 100, 200]
+    residual: bool = False  # fakes start as copies of the real feature
     n_seeds: Count = 1
     tsne_classes: Annotated[int, Field(ge=2)] = 5
     tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
@@ -82,7 +90,7 @@ class Problem2(CompareParams):
 
     def baseline_spec(self) -> Spec:
         """Problem 1's main run: equal training without hallucination."""
-        return self.spec(n_aug=0, n_aug_test=0)
+        return self.spec()
 
     def aug_specs(self) -> dict[tuple[int, int], Spec]:
         """(M, seed) to run, trained and tested with as many; M = 0 is Problem 1's method."""
@@ -90,14 +98,17 @@ class Problem2(CompareParams):
         return {(m, seed): self.aug_spec(m, seed) for m in self.n_augs for seed in seeds}
 
     def aug_spec(self, n_aug: int, seed: int) -> Spec:
-        method = "hallucination" if n_aug else "prototypical"
-        return self.compared(method=method, n_aug=n_aug, n_aug_test=n_aug, seed=seed)
+        if not n_aug:
+            return self.compared(seed=seed)
+        numbers = {"n_aug": n_aug, "n_aug_test": n_aug}
+        return self.compared(method="hallucination", seed=seed, **numbers)
 
 
 class Problem3(ReportParams):
     """Improved hallucination: both variants beside Problems 1 and 2."""
 
     n_aug: Annotated[int, Field(ge=1)] = 200  # Problem 2's M
+    residual: bool = False  # Problem 2's
     epochs_before: Count | None = None  # of Problems 1 and 2; None: as many as here
     gan_lr: Positive = 1e-4
     fake_weight: Positive | None = None
@@ -109,14 +120,13 @@ class Problem3(ReportParams):
         return self.adversarial("original")
 
     def adversarial(self, variant: str) -> Spec:
-        return self.spec(method="adversarial", variant=variant, n_aug=0)
+        return self.spec(method="adversarial", variant=variant)
 
     def specs(self) -> dict[str, Spec]:
         """All methods in the main setting, by the name the report gives them."""
-        defaults = {name: Spec.model_fields[name].default for name in ("gan_lr", "fake_weight")}
-        before = defaults | {"epochs": self.epochs_before or self.epochs}
+        before = {"epochs": self.epochs_before or self.epochs}
         return {
-            "Problem 1": self.spec(n_aug=0, **before),
+            "Problem 1": self.spec(**before),
             "Problem 2": self.spec(method="hallucination", **before),
             "Problem 3": self.adversarial("original"),
             "AFHN": self.adversarial("afhn"),

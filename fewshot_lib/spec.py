@@ -103,8 +103,11 @@ class TrainingParams(DataParams):
     lr: Positive = 1e-3
     momentum: Fraction = 0.9  # sgd only
     weight_decay: NonNegative = 0.012
+    lr_schedule: Literal["step", "cosine"] = "step"
     lr_step: Count = 20  # epochs between two decays
     lr_gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
+    ema: Share = 0.0  # decay of the average over steps whose weights are kept; 0: the last ones
+    pretrain_epochs: Annotated[int, Field(ge=0)] = 0  # as a classifier of the training classes
     augment: list[Literal["flip", "crop", "jitter"]] = []
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -117,6 +120,8 @@ class TrainingParams(DataParams):
 USED_BY = {
     "n_aug": {"hallucination"},
     "n_aug_test": {"hallucination", "adversarial"},
+    "n_classes": {"classification"},
+    "residual": {"hallucination"},
     "variant": {"adversarial"},
     "gan_lr": {"adversarial"},
     "fake_weight": {"adversarial"},
@@ -126,9 +131,13 @@ USED_BY = {
 class Spec(TrainingParams):
     """One training run: all that decides its weights, and nothing else."""
 
-    method: Literal["prototypical", "hallucination", "adversarial"] = "prototypical"
+    method: Literal["prototypical", "hallucination", "adversarial", "classification"] = (
+        "prototypical"
+    )
+    n_classes: Annotated[int, Field(ge=0)] = 0  # classification only: all training classes
     n_aug: Annotated[int, Field(ge=0)] = 0  # hallucinated features per support in training
     n_aug_test: Annotated[int, Field(ge=0)] | None = None  # None: as in training
+    residual: bool = False  # hallucination only: fakes start as copies of the real feature
     variant: Literal["original", "afhn"] = "original"  # adversarial only
     gan_lr: Positive = 1e-4  # adversarial only: Adam of generator and discriminator
     fake_weight: Positive | None = None  # adversarial only; None: 0.5 / the generator's loss
@@ -147,7 +156,15 @@ class Spec(TrainingParams):
             default = 0 if name == "n_aug_test" else type(self).model_fields[name].default
             if self.method not in methods and getattr(self, name) != default:
                 raise ValueError(f"method '{self.method}' does not use {name}: leave it out")
+        if self.method == "classification" and self.n_classes < 2:
+            raise ValueError("method 'classification' needs n_classes, 2 or more")
         return self
+
+    def pretraining(self, n_classes: int) -> Self:
+        """The classifier that this run starts from: batches like its episodes, equal recipe."""
+        recipe = self.model_dump(include=set(TrainingParams.model_fields))
+        changes = {"epochs": self.pretrain_epochs, "pretrain_epochs": 0}
+        return self.check(recipe | changes | {"method": "classification", "n_classes": n_classes})
 
     def identity(self, data_fingerprint: str) -> str:
         """Twelve hex digits that name the run: same digits, same experiment.

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from fewshot_lib.checkpoints import HISTORY
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import RESULT, SPEC, Run, finished_run
 from fewshot_lib.paths import runs_folder
 from fewshot_lib.report.params import read_yaml
 from fewshot_lib.spec import Spec
-from fewshot_lib.training import HISTORY
 
 RESULT_NUMBERS = ("best_epoch", "val_accuracy", "val_ci95", "seconds", "parameters")
 HISTORY_COLUMNS = ["epoch", "loss", "val_accuracy", "val_ci95", "seconds"]

@@ -1,12 +1,15 @@
 """How it learns: epochs of episodes, judged after each, resumable after each."""
 
+import math
 import time
 from pathlib import Path
 
-import pandas as pd
 import torch
 
+from fewshot_lib import checkpoints
+from fewshot_lib.averaging import WeightAverage
 from fewshot_lib.batches import make_batch
+from fewshot_lib.checkpoints import Row, Training
 from fewshot_lib.data import ImageBank
 from fewshot_lib.device import default_device, keep_freed_memory
 from fewshot_lib.episodes import sample_episodes
@@ -14,56 +17,64 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import encode, evaluate
 from fewshot_lib.learners import Metrics, Optimizers, PrototypicalLearner
 from fewshot_lib.methods import make_learner
-from fewshot_lib.paths import replacing, write_text
 from fewshot_lib.progress import Progress
 from fewshot_lib.randomness import seeded, stream
 from fewshot_lib.spec import Spec
-from fewshot_lib.trained import save_weights
 
-STATE, WEIGHTS, HISTORY = "state.pt", "weights.safetensors", "history.csv"
-PREVIOUS = "state.previous.pt"  # one epoch older, in case the newest is damaged
+Weights = dict[str, torch.Tensor]
+
 CHECK_EVERY = 50  # episodes between two looks at the loss, each of which waits for the device
 
-Row = dict[str, float]
 
-
-def train(spec: Spec, train_bank: ImageBank, val_bank: ImageBank, folder: Path) -> list[Row]:
+def train(
+    spec: Spec,
+    train_bank: ImageBank,
+    val_bank: ImageBank,
+    folder: Path,
+    pretrained: Weights | None = None,
+) -> list[Row]:
     """Train to the last epoch, from the last one that ``folder`` holds.
 
     After every epoch ``folder`` has ``state.pt`` to resume from and ``weights.safetensors`` of
     the best epoch so far.
 
+    Args:
+        pretrained: weights of a classifier to start the extractor from.
+
     Returns:
         The history, one row per epoch.
     """
     keep_freed_memory()
-    device = default_device()
-    with seeded(spec.seed, "weights"):
-        learner = make_learner(spec).to(device, memory_format=torch.channels_last)
-    optimizers = learner.optimizers()
-    history = load_state(folder, learner, optimizers)
+    training = begin(spec, pretrained or {})
+    checkpoints.load(folder, training)
+    history = training.history
     progress = Progress(describe(spec), spec.epochs, spec.episodes, len(history))
     val_episodes = selection_episodes(spec, val_bank)
     for epoch in range(len(history) + 1, spec.epochs + 1):
         started = time.perf_counter()
-        row = train_epoch(spec, learner, optimizers, train_bank, epoch, progress)
-        row |= validate(spec, learner, val_bank, val_episodes, device)
+        row = train_epoch(spec, training, train_bank, epoch, progress)
+        row |= validate(spec, training.judged, val_bank, val_episodes)
         row["seconds"] = time.perf_counter() - started
         history.append(row)
-        save(folder, learner, optimizers, history, train_bank)
+        checkpoints.save(folder, training, train_bank)
         progress.epoch(epoch, row)
     return history
 
 
+def begin(spec: Spec, pretrained: Weights) -> Training:
+    """A learner that has learned nothing in episodes yet, with its optimizers."""
+    with seeded(spec.seed, "weights"):
+        learner = make_learner(spec)
+    learner.start_from(pretrained)
+    learner = learner.to(default_device(), memory_format=torch.channels_last)
+    return Training(learner, learner.optimizers(), WeightAverage(learner, spec.ema))
+
+
 def train_epoch(
-    spec: Spec,
-    learner: PrototypicalLearner,
-    optimizers: Optimizers,
-    bank: ImageBank,
-    epoch: int,
-    progress: Progress,
+    spec: Spec, training: Training, bank: ImageBank, epoch: int, progress: Progress
 ) -> Row:
     """One epoch; what is random in it depends on the seed and the epoch's number alone."""
+    learner, optimizers = training.learner, training.optimizers
     set_learning_rates(spec, optimizers, epoch)
     device = next(learner.parameters()).device
     sampler, augmenter = (stream(spec.seed, part, epoch) for part in ("episodes", "augment"))
@@ -73,7 +84,9 @@ def train_epoch(
     with seeded(spec.seed, "dropout", epoch):
         for i, episode in enumerate(episodes, start=1):
             images = make_batch(bank, episode, device, spec.augment, augmenter)
-            steps.append(step(learner, images, optimizers, epoch, i))
+            labels = bank.labels[episode.flatten()].to(device)
+            steps.append(step(learner, images, labels, optimizers, epoch, i))
+            training.average.update(learner)
             if i % CHECK_EVERY == 0 or i == spec.episodes:
                 require_finite(spec, steps, epoch)
             progress.episode(epoch, i)
@@ -84,13 +97,14 @@ def train_epoch(
 def step(
     learner: PrototypicalLearner,
     images: torch.Tensor,
+    labels: torch.Tensor,
     optimizers: Optimizers,
     epoch: int,
     episode: int,
 ) -> Metrics:
     """One training step; some losses raise when features are no numbers any more."""
     try:
-        return learner.train_step(images, optimizers)
+        return learner.train_step(images, optimizers, labels)
     except RuntimeError:
         with torch.no_grad():
             features = learner.embed(learner.raw(images))
@@ -121,9 +135,17 @@ def diverged(spec: Spec, what: str, epoch: int, episode: int) -> InputError:
 
 
 def set_learning_rates(spec: Spec, optimizers: Optimizers, epoch: int) -> None:
-    """Step decay of the main optimizer: times ``lr_gamma`` after every ``lr_step`` epochs."""
+    """The main optimizer's rate in this epoch.
+
+    By steps: times ``lr_gamma`` after every ``lr_step`` epochs. As a cosine: from ``lr`` in the
+    first epoch down to almost nothing in the last (Loshchilov and Hutter 2017).
+    """
+    if spec.lr_schedule == "cosine":
+        factor = (1 + math.cos(math.pi * (epoch - 1) / spec.epochs)) / 2
+    else:
+        factor = spec.lr_gamma ** ((epoch - 1) // spec.lr_step)
     for group in optimizers["main"].param_groups:
-        group["lr"] = spec.lr * spec.lr_gamma ** ((epoch - 1) // spec.lr_step)
+        group["lr"] = spec.lr * factor
 
 
 def selection_episodes(spec: Spec, bank: ImageBank) -> torch.Tensor:
@@ -137,68 +159,13 @@ def validate(
     learner: PrototypicalLearner,
     bank: ImageBank,
     episodes: torch.Tensor,
-    device: torch.device,
 ) -> Row:
     """Accuracy on the selection episodes."""
-    features = encode(learner, bank, device)
+    features = encode(learner, bank, default_device())
     noise = stream("selection noise")
     result = evaluate(learner, features, episodes, spec.n_shot_test, spec.n_aug_test, noise)
     mean, ci95, _ = result.accuracy
     return {"val_accuracy": mean, "val_ci95": ci95}
-
-
-def save(
-    folder: Path,
-    learner: PrototypicalLearner,
-    optimizers: Optimizers,
-    history: list[Row],
-    bank: ImageBank,
-) -> None:
-    """Write best weights and history, the state last: a crash before it repeats the epoch."""
-    if max(history, key=lambda row: row["val_accuracy"]) is history[-1]:
-        save_weights(folder / WEIGHTS, learner, bank)
-    write_text(folder / HISTORY, pd.DataFrame(history).to_csv(index=False))
-    state = {
-        "learner": learner.state_dict(),
-        "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
-        "history": history,
-    }
-    with replacing(folder / STATE) as path:
-        torch.save(state, path)
-        if (folder / STATE).exists():
-            (folder / STATE).replace(folder / PREVIOUS)
-
-
-def load_state(folder: Path, learner: PrototypicalLearner, optimizers: Optimizers) -> list[Row]:
-    """Restore the last finished epoch, if there is one; returns the history so far.
-
-    The epoch before it serves if its file is damaged: the lost one is then trained again.
-
-    Raises:
-        InputError: no file is sound.
-    """
-    paths = [folder / name for name in (STATE, PREVIOUS) if (folder / name).exists()]
-    for path in paths:
-        try:
-            return restore(path, learner, optimizers)
-        except InputError:
-            if path == paths[-1]:
-                raise
-    return []
-
-
-def restore(path: Path, learner: PrototypicalLearner, optimizers: Optimizers) -> list[Row]:
-    """Put learner and optimizers into the saved state; returns the history up to it."""
-    try:
-        device = next(learner.parameters()).device
-        state = torch.load(path, map_location=device, weights_only=True)
-        learner.load_state_dict(state["learner"])
-        for name, optimizer in optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        return state["history"]
-    except Exception as error:  # torch's own messages run over many lines
-        reason = f"damaged or of another version, {type(error).__name__}"
-        raise InputError(f"cannot resume from {path} ({reason}): delete it to start over") from None
 
 
 def describe(spec: Spec) -> str:
@@ -206,4 +173,6 @@ def describe(spec: Spec) -> str:
     fakes = f" M={spec.n_aug}" if spec.n_aug else ""
     seed = f" seed {spec.seed}" if spec.seed else ""
     method = "afhn" if spec.variant == "afhn" else spec.method
+    if spec.method == "classification":
+        return f"pretraining, {spec.n_classes} classes{seed}"
     return f"{method} {spec.n_way}-way {spec.n_shot}-shot{fakes} {spec.distance}{seed}"

@@ -335,7 +335,7 @@ def test_a_thumbnail_is_turned_upright_cut_square_and_tells_nothing_else(tmp_pat
     exif[0x0112], exif[0x010E] = 3, "where it was taken"  # held upside down
     picture.save(tmp_path / "a.jpg", exif=exif, comment=b"a secret", quality=95)
     small = decoded(contact_sheet.thumbnail(tmp_path / "a.jpg")).convert("L")
-    assert small.size == (contact_sheet.THUMBNAIL, tool.THUMBNAIL)
+    assert small.size == (contact_sheet.THUMBNAIL, contact_sheet.THUMBNAIL)
     assert small.getpixel((48, 10)) < 20
     assert small.getpixel((48, 86)) > 235
     data = base64.b64decode(contact_sheet.thumbnail(tmp_path / "a.jpg").partition(",")[2])

@@ -10,6 +10,7 @@ import yaml
 from bs4 import BeautifulSoup
 from click.testing import CliRunner
 
+from fewshot_lib.checkpoints import HISTORY, WEIGHTS
 from fewshot_lib.cli import Commands
 from fewshot_lib.commands.compare import compare
 from fewshot_lib.comparison import (
@@ -29,7 +30,6 @@ from fewshot_lib.experiments import RESULT, SPEC, Run, run
 from fewshot_lib.problems import Problem1, Problem3
 from fewshot_lib.report.compare import difference_cells
 from fewshot_lib.report.status import STATUS
-from fewshot_lib.training import HISTORY, WEIGHTS
 
 pytestmark = pytest.mark.usefixtures("project")
 

@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from fewshot_lib import course
+from fewshot_lib.checkpoints import WEIGHTS
 from fewshot_lib.cli import Commands
 from fewshot_lib.commands.predict import predict
 from fewshot_lib.commands.score import score
@@ -20,7 +21,6 @@ from fewshot_lib.episodes import sample_episodes
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import bank_for, run
 from fewshot_lib.randomness import stream
-from fewshot_lib.training import WEIGHTS
 
 pytestmark = pytest.mark.usefixtures("project")
 

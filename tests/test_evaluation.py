@@ -112,7 +112,7 @@ def make(spec):
 def test_encoding_in_chunks_equals_encoding_at_once(bank, make_spec, method, monkeypatch):
     learner = make(make_spec(**method)).train()
     chunked = encode(learner, bank, CPU)
-    monkeypatch.setattr(evaluation, "ENCODE_AT_ONCE", {"cpu": 1000})
+    monkeypatch.setattr(evaluation, "PIXELS_AT_ONCE", {"cpu": 10**9})
     whole = encode(learner, bank, CPU)
     assert chunked.raw.shape == chunked.embedded.shape == (72, 64)
     for part, other in zip(chunked, whole, strict=True):

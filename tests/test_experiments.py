@@ -13,13 +13,14 @@ from pandas.testing import assert_frame_equal
 from safetensors.torch import load_file
 
 from fewshot_lib import experiments
+from fewshot_lib.checkpoints import HISTORY, STATE, WEIGHTS
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import Interval
 from fewshot_lib.experiments import RESULT, SPEC, Run, bank_for, run, run_matrix
 from fewshot_lib.networks import count_parameters
 from fewshot_lib.paths import runs_folder
 from fewshot_lib.spec import Spec
-from fewshot_lib.training import HISTORY, STATE, WEIGHTS, selection_episodes
+from fewshot_lib.training import selection_episodes
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -106,6 +107,24 @@ experiments.run(Spec.check({spec.model_dump()!r}))
     assert_frame_equal(*(r.history.drop(columns="seconds") for r in (resumed, whole)))
     weights, others = (load_file(r.folder / WEIGHTS) for r in (resumed, whole))
     assert all(torch.equal(weights[name], others[name]) for name in others)
+
+
+def test_runs_alike_share_one_pretraining(make_spec):
+    spec = make_spec(epochs=1, pretrain_epochs=2)
+    made = run(spec)
+    classifier = run(spec.pretraining(n_classes=6))
+    assert len(list(runs_folder().iterdir())) == 2
+    assert len(classifier.history) == 2
+    run(make_spec(epochs=1, pretrain_epochs=2, method="adversarial"))
+    assert len(list(runs_folder().iterdir())) == 3
+    assert classifier.learner.head.out_features == 6
+    assert made.spec.method == "prototypical"
+
+
+def test_a_classifier_learns_its_classes(make_spec):
+    spec = make_spec(epochs=8, episodes=10, pretrain_epochs=8).pretraining(n_classes=6)
+    history = run(spec).history
+    assert history["accuracy"].iloc[-1] > 0.5 > 0.35 > history["accuracy"].iloc[0]
 
 
 def test_a_damaged_state_is_named(make_spec):

@@ -153,7 +153,7 @@ def test_testing_may_hallucinate_another_number_than_training(bank, make_spec):
     with seeded("weights"):
         learner = make_learner(spec)
     episodes = selection_episodes(spec, bank)
-    row = validate(spec, learner, bank, episodes, CPU)
+    row = validate(spec, learner, bank, episodes)
     features, noise = encode(learner, bank, CPU), stream("selection noise")
     expected = evaluate(learner, features, episodes, spec.n_shot_test, 5, noise)
     assert row["val_accuracy"] == expected.accuracy.mean
@@ -173,3 +173,20 @@ def test_a_method_that_hallucinates_nothing_refuses_a_number(make_spec):
     features = torch.randn(3, 1, 64)
     with pytest.raises(ValueError, match="PrototypicalLearner hallucinates nothing"):
         learner.prototypes(features, features, n_aug=1)
+
+
+def test_residual_fakes_start_as_copies_and_learn_to_differ(bank, make_spec):
+    spec = make_spec(method="hallucination", n_aug=3, residual=True, lr=0.1)
+    with seeded("weights"):
+        learner = make_learner(spec)
+    raw = torch.randn(4, 64)
+    noise = torch.randn(4, 3, 128)
+    assert torch.equal(learner.net.hallucinate(raw, noise), raw.unsqueeze(1).expand(-1, 3, -1))
+    assert torch.allclose(learner.net.mix(raw, noise), raw)
+    optimizers = learner.optimizers()
+    for start in range(3):
+        learner.train_step(make_batch(bank, torch.arange(9) + start, CPU), optimizers)
+    learner.eval()
+    fakes = learner.net.hallucinate(raw, noise)
+    assert not torch.allclose(fakes[:, 0], fakes[:, 1])
+    assert torch.allclose(learner.net.hallucinate.mean(raw, noise), fakes.mean(1), atol=1e-5)

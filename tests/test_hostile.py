@@ -8,12 +8,12 @@ import sys
 import pytest
 import torch
 
+from fewshot_lib.checkpoints import PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.data import load_bank, read_bank
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import RESULT, read_predictions, run
 from fewshot_lib.paths import cache_folder
 from fewshot_lib.trained import load_trained
-from fewshot_lib.training import PREVIOUS, STATE, WEIGHTS
 
 
 class Bomb:
@@ -39,6 +39,7 @@ def test_the_bomb_would_go_off(tmp_path):
     assert (tmp_path / "crater").exists()
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_state_that_would_run_code_is_refused(make_spec, project, bomb, tmp_path, zipped):
     made = run(make_spec(epochs=1))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from fewshot_lib.checkpoints import WEIGHTS
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import RESULT, run
 from fewshot_lib.locate import best_run, weights_file
 from fewshot_lib.problems import PROBLEMS
 from fewshot_lib.report.status import COMPLETE, FAILED, STATUS, Status
-from fewshot_lib.training import WEIGHTS
 
 
 @pytest.fixture

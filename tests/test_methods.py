@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from fewshot_lib.adversarial import AdversarialLearner, AFHNLearner
-from fewshot_lib.learners import HallucinationLearner, PrototypicalLearner
+from fewshot_lib.learners import ClassificationLearner, HallucinationLearner, PrototypicalLearner
 from fewshot_lib.methods import make_learner
 from fewshot_lib.spec import Spec
 
@@ -17,6 +17,7 @@ from fewshot_lib.spec import Spec
         ({"method": "hallucination"}, HallucinationLearner),
         ({"method": "adversarial"}, AdversarialLearner),
         ({"method": "adversarial", "variant": "afhn"}, AFHNLearner),
+        ({"method": "classification", "n_classes": 6}, ClassificationLearner),
     ],
 )
 def test_names_give_their_learners(make_spec, values, kind):
@@ -25,4 +26,5 @@ def test_names_give_their_learners(make_spec, values, kind):
 
 @pytest.mark.parametrize("name", get_args(Spec.model_fields["method"].annotation))
 def test_no_method_is_without_one(make_spec, name):
-    assert make_learner(make_spec(method=name)).spec.method == name
+    values = {"n_classes": 6} if name == "classification" else {}
+    assert make_learner(make_spec(method=name, **values)).spec.method == name

@@ -100,10 +100,19 @@ def test_an_installation_is_done_once_and_again_when_versions_change(checkout):
     for expected in (1, 1):
         assert make("test", f"PYTHON={sys.executable}", folder=checkout).returncode == 0
         assert (checkout / "calls").read_text().count("pip install") == expected
-    stamp = checkout / ".venv" / ".installed"
-    os.utime(stamp, (0, 0))
+    os.utime(checkout / ".venv" / ".installed-tools", (0, 0))
     make("test", f"PYTHON={sys.executable}", folder=checkout)
     assert (checkout / "calls").read_text().count("pip install") == 2
+
+
+@needs_make
+def test_a_report_needs_no_tools_and_tools_include_what_it_needs(checkout):
+    (checkout / ".venv" / "bin" / "fewshot").symlink_to(shutil.which("true"))
+    for target, installed in (("report", ["."]), ("test", [".", ".[test]"]), ("report", None)):
+        assert make(target, f"PYTHON={sys.executable}", folder=checkout).returncode == 0
+        calls = (checkout / "calls").read_text().splitlines()
+        found = [call.split()[-1] for call in calls if "pip install" in call]
+        assert found == (installed or [".", ".[test]"])
 
 
 @needs_make

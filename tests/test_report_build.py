@@ -111,13 +111,20 @@ def test_output_that_cannot_be_written(small):
     assert (result.exit_code, "name another folder" in result.stderr) == (2, True)
 
 
+def heed_interrupts() -> None:
+    """Tests that run in a shell's background inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(small, number):
     started = small / "started"
     code = f"from pathlib import Path\nPath({str(started)!r}).touch()\nimport time\ntime.sleep(60)"
     write_notebook(small, "problem1", [code])
     command = [sys.executable, "-m", "fewshot_lib.cli", "report", "--only", "problem1,problem2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed_interrupts
+    )
     while not started.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(number)

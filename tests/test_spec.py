@@ -26,8 +26,11 @@ CHANGES = {
     "lr": 0.1,
     "momentum": 0.5,
     "weight_decay": 0.0,
+    "lr_schedule": "cosine",
     "lr_step": 5,
     "lr_gamma": 0.1,
+    "ema": 0.5,
+    "pretrain_epochs": 1,
     "augment": ["flip"],
     "seed": 1,
     "n_way_test": 4,
@@ -36,6 +39,8 @@ CHANGES = {
     "episodes_val": 100,
     "n_aug": 2,
     "n_aug_test": 3,
+    "n_classes": 64,
+    "residual": True,
     "variant": "afhn",
     "gan_lr": 0.1,
     "fake_weight": 0.25,
@@ -54,7 +59,12 @@ def test_every_field_is_either_varied_here_or_known_not_to_count():
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_every_field_changes_the_identity(field):
-    base = BASE | ({"method": "hallucination", "n_aug": 1} if field == "n_aug" else {})
+    needed = {
+        "n_aug": {"method": "hallucination", "n_aug": 1},
+        "residual": {"method": "hallucination"},
+        "n_classes": {"method": "classification", "n_classes": 5},
+    }
+    base = BASE | needed.get(field, {})
     base, changed = Spec.check(base), Spec.check(base | {field: CHANGES[field]})
     assert changed.identity("data") != base.identity("data")
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load, save_file
 
+from fewshot_lib.checkpoints import WEIGHTS
 from fewshot_lib.data import load_bank
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import encode
@@ -16,7 +17,6 @@ from fewshot_lib.experiments import bank_for, run
 from fewshot_lib.methods import make_learner
 from fewshot_lib.spec import Spec
 from fewshot_lib.trained import ABOUT, load_trained, save_weights
-from fewshot_lib.training import WEIGHTS
 
 pytestmark = pytest.mark.usefixtures("project")
 

@@ -1,8 +1,11 @@
 """``fewshot report``: run the notebooks, render the pages."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from fewshot_lib.commands._engine_options import apply_engine_options, engine_options
 
 
 @click.command()
@@ -12,6 +15,7 @@ import click
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder [default: reports/PROFILE]."
 )
+@engine_options
 @click.pass_context
 def report(
     ctx: click.Context,
@@ -19,12 +23,14 @@ def report(
     only: tuple[str, ...],
     settings: tuple[str, ...],
     output: Path | None,
+    **options: Any,
 ) -> None:
     """Run the notebooks with the parameters of params/PROFILE and render them as HTML.
 
     --only and --set can be given several times. The last line printed is the path of the
     report's front page.
     """
+    apply_engine_options(ctx, options)
     from fewshot_lib.report.build import INTERRUPT_STATUS, make_report
 
     status, index = make_report(profile, only, settings, output)

@@ -95,7 +95,7 @@ def braced(path: Path) -> str:
 
 
 def last_line(name: str, message: str) -> str:
-    if f"[Errno {errno.ENOSPC}]" in message:
+    if any(f"{word} {errno.ENOSPC}" in message for word in ("[Errno", "os error")):
         return "the disk is full: make room and start again, finished runs are kept"
     lines = [line for line in message.strip().splitlines() if line.strip()]
     return f"{name}: {lines[-1].strip()}" if lines else name

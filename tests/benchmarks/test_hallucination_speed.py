@@ -18,7 +18,7 @@ def memory():
 
 @pytest.mark.benchmark(group="training step, 30-way 1-shot 1-query, 84 px, by M")
 @pytest.mark.parametrize("n_aug", [1, 10, 50, 100, 200])
-def test_training_step(benchmark, n_aug):
+def test_training_step(benchmark, record, n_aug):
     spec = Spec.check(
         {"method": "hallucination", "image_size": 84, "n_way": SUPPORTS, "n_aug": n_aug}
     )
@@ -26,6 +26,9 @@ def test_training_step(benchmark, n_aug):
     optimizers = learner.optimizers()
     images = torch.randn(2 * SUPPORTS, 3, 84, 84).to(memory_format=torch.channels_last)
     benchmark.pedantic(learner.train_step, (images, optimizers), rounds=8, warmup_rounds=2)
+    times = benchmark.stats.stats.data
+    title = "Training step of Problem 2 by M, 30-way 1-shot 1-query, 84 px"
+    record(title, "this library", times, axis="M", x=n_aug)
 
 
 def loop_of_all(net, real, noise):
@@ -56,7 +59,7 @@ def exact_shortcut(net, real, noise):
 
 @pytest.mark.benchmark(group="hallucination alone, forward and backward, 30 supports, M = 200")
 @pytest.mark.parametrize("how", [exact_shortcut, loop_of_needed, loop_of_all])
-def test_hallucination(benchmark, how):
+def test_hallucination(benchmark, record, how):
     net = HallucinatingPrototypicalNet(84)
     real = torch.randn(SUPPORTS, SIZE, requires_grad=True)
 
@@ -64,3 +67,5 @@ def test_hallucination(benchmark, how):
         how(net, real, torch.randn(SUPPORTS, 200, NOISE_SIZE)).sum().backward()
 
     benchmark.pedantic(step, rounds=8, warmup_rounds=2)
+    title = "Hallucination alone, forward and backward, 30 supports of 84 px, M = 200"
+    record(title, how.__name__.replace("_", " "), benchmark.stats.stats.data)
