@@ -58,11 +58,14 @@ def check_enough(bank: ImageBank, n_way: int, n_shot: int, n_query: int) -> None
     """Raise an InputError that names the sizes if the bank cannot fill such an episode."""
     sizes = bank.class_sizes
     if n_way > len(sizes):
-        raise InputError(f"{n_way}-way episodes need {n_way} classes, there are {len(sizes)}")
+        raise InputError(
+            f"{n_way}-way episodes need {n_way} classes, there are {len(sizes)}: lower the ways "
+            "or add classes"
+        )
     smallest = int(sizes.argmin())
     needed, there = n_shot + n_query, int(sizes[smallest])
     if there < needed:
         raise InputError(
             f"class '{bank.class_names[smallest]}' has {there} images, an episode needs "
-            f"{needed} of each class ({n_shot} support + {n_query} query)"
+            f"{needed} of each class ({n_shot} support + {n_query} query): add images or lower them"
         )

@@ -72,6 +72,7 @@ def early_and_final(runs: Mapping[str, Run], early_epoch: int, caption: str) -> 
 def training_details(spec: Spec) -> Styler:
     """How this run is trained, in words for people."""
     decay = f"× {spec.lr_gamma:g} every {spec.lr_step} epochs"
+    decay = decay if spec.lr_schedule == "step" else "down to nothing as a cosine"
     momentum = f", momentum {spec.momentum:g}" if spec.optimizer == "sgd" else ""
     details = {
         "episodes": f"{spec.epochs} epochs × {spec.episodes:,}",
@@ -84,11 +85,18 @@ def training_details(spec: Spec) -> Styler:
         "augmentation": ", ".join(spec.augment) or "none",
         "distance": distance_in_words(spec),
         "hallucinated features": f"{spec.n_aug} per support in training, {spec.n_aug_test} in the "
-        "test",
+        f"test, {'copies of the real one' if spec.residual else 'unrelated to it'} at first",
+        "starts from": f"a classifier of the training classes, {spec.pretrain_epochs} epochs",
+        "kept weights": f"average over steps, decay {spec.ema:g}",
         "seed": str(spec.seed),
     }
-    if not spec.n_aug:
-        del details["hallucinated features"]
+    for name, is_used in (
+        ("hallucinated features", spec.n_aug),
+        ("starts from", spec.pretrain_epochs),
+        ("kept weights", spec.ema),
+    ):
+        if not is_used:
+            del details[name]
     return pairs_table(details, "Training details")
 
 
