@@ -1,11 +1,21 @@
 """Problem 3: an extractor, a generator and a discriminator that train one another."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from fewshot_lib import losses
 from fewshot_lib.distances import cosine_similarity
-from fewshot_lib.learners import Metrics, Optimizers, PrototypicalLearner, descend, draw_noise
+from fewshot_lib.learners import (
+    Episode,
+    Metrics,
+    Optimizers,
+    PrototypicalLearner,
+    descend,
+    draw_noise,
+    kept,
+)
 from fewshot_lib.networks import (
     NOISE_SIZE,
     Critic,
@@ -21,7 +31,7 @@ BETAS = (0.5, 0.9)  # of both Adams
 
 
 class AdversarialLearner(PrototypicalLearner):
-    """The original's variant: three steps on each episode, each of one network.
+    """The original's variant: three steps on each episode (or some), each of one network.
 
     1. Extractor: cross entropy of the real episode plus λ times that of the fake one.
     2. Generator: fool the discriminator, with fakes that differ as their noises do.
@@ -35,6 +45,7 @@ class AdversarialLearner(PrototypicalLearner):
     network = Extractor
     encoder_name = "net"
     judge = Discriminator
+    compiled = ("extractor_loss", "resting_features", "fooling", "judging")
 
     def __init__(self, spec: Spec):
         super().__init__(spec)
@@ -80,52 +91,71 @@ class AdversarialLearner(PrototypicalLearner):
             )
         }
 
-    def train_step(
-        self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
-    ) -> Metrics:
+    def learn(self, episodes: Sequence[Episode], optimizers: Optimizers) -> list[Metrics]:
+        images = [(images,) for images, _ in episodes]
         metrics = self.extractor_step(images, optimizers["main"])
         self.train_only(None)
         with torch.no_grad():  # the extractor rests from here on: one encoding serves both steps
-            features = self.by_class(self.net(images))
-        return metrics | self.adversarial_steps(features, optimizers)
+            features = [(kept(self.resting_features(*episode)),) for episode in images]
+        for step in self.adversarial_steps(features, optimizers):
+            metrics = [known | more for known, more in zip(metrics, step, strict=True)]
+        return metrics
 
-    def adversarial_steps(self, features: torch.Tensor, optimizers: Optimizers) -> Metrics:
+    def adversarial_steps(
+        self, features: Sequence[tuple[torch.Tensor]], optimizers: Optimizers
+    ) -> list[list[Metrics]]:
         """Generator, then discriminator, as in the original; AFHN has them the other way round."""
-        return self.generator_step(features, optimizers["generator"]) | self.discriminator_step(
-            features, optimizers["discriminator"]
-        )
+        return [
+            self.generator_step(features, optimizers["generator"]),
+            self.discriminator_step(features, optimizers["discriminator"]),
+        ]
 
-    def extractor_step(self, images: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
+    def extractor_step(
+        self, images: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
+    ) -> list[Metrics]:
         self.train_only(self.net)
-        features = self.by_class(self.net(images))
+        return descend(optimizer, self.extractor_loss, images)
+
+    def generator_step(
+        self, features: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
+    ) -> list[Metrics]:
+        self.train_only(self.generator)
+        metrics = descend(optimizer, self.fooling, features)
+        losses_now = torch.stack([known["generator_loss"] for known in metrics])
+        self.generator_loss.copy_(losses_now.mean())
+        return metrics
+
+    def discriminator_step(
+        self, features: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
+    ) -> list[Metrics]:
+        self.train_only(self.discriminator)
+        return descend(optimizer, self.judging, features)
+
+    def features_of(self, images: torch.Tensor) -> torch.Tensor:
+        """Embeddings ``(n_way, n_shot + n_query, d)`` of an episode's images."""
+        return self.by_class(self.net.mlp(self.raw_to_learn(images)))
+
+    def resting_features(self, images: torch.Tensor) -> torch.Tensor:
+        """``features_of`` for steps that leave the extractor alone.
+
+        A method of its own, as a compiled one calls no other.
+        """
+        return self.features_of(images)
+
+    def extractor_loss(self, images: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+        features = self.features_of(images)
         real = self.compare(features.unsqueeze(-2))
         fake = self.fake_logits(features)
         real_loss, fake_loss = (losses.classification_loss(x) for x in (real, fake))
         weight = self.fake_weight()
-        descend(real_loss + weight * fake_loss, optimizer)
-        return {
-            "loss": real_loss.detach(),
+        return real_loss + weight * fake_loss, {
+            "loss": real_loss,
             "accuracy": losses.accuracy(real.detach()),
-            "fake_loss": fake_loss.detach(),
+            "fake_loss": fake_loss,
             "fake_weight": weight,
         }
 
-    def generator_step(self, features: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
-        self.train_only(self.generator)
-        loss = self.fooling(features)
-        descend(loss, optimizer)
-        self.generator_loss.copy_(loss.detach())
-        return {"generator_loss": loss.detach()}
-
-    def discriminator_step(
-        self, features: torch.Tensor, optimizer: torch.optim.Optimizer
-    ) -> Metrics:
-        self.train_only(self.discriminator)
-        loss = self.judging(features)
-        descend(loss, optimizer)
-        return {"discriminator_loss": loss.detach()}
-
-    def fooling(self, features: torch.Tensor) -> torch.Tensor:
+    def fooling(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         """The generator's loss on an episode's features ``(n_way, n_shot + n_query, d)``."""
         total = 0
         for part in self.support_and_query(features):
@@ -133,13 +163,15 @@ class AdversarialLearner(PrototypicalLearner):
             total = total + losses.fooling_loss(self.discriminator(part), self.discriminator(fakes))
             total = total + losses.cosine_diversity_loss(fakes, noise)
             total = total + losses.euclidean_diversity_loss(fakes, noise)
-        return total
+        return total, {"generator_loss": total}
 
-    def judging(self, features: torch.Tensor) -> torch.Tensor:
+    def judging(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         """The discriminator's loss on an episode's features."""
         with torch.no_grad():
             fakes, _ = self.fakes(features)
-        return losses.discriminator_loss(self.discriminator(features), self.discriminator(fakes))
+        real = self.discriminator(features)
+        loss = losses.discriminator_loss(real, self.discriminator(fakes))
+        return loss, {"discriminator_loss": loss}
 
     def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
         """Logits of the fake queries against the fake prototypes."""
@@ -179,33 +211,40 @@ class AFHNLearner(AdversarialLearner):
     """
 
     judge = Critic
+    # The gradient penalty is learned through a gradient, which no compiler takes.
+    compiled = ("extractor_loss", "resting_features", "fooling")
 
     def fake_weight(self) -> torch.Tensor:
         """λ, 1 unless given: this generator's loss may be negative and cannot set it."""
         return torch.full_like(self.generator_loss, self.spec.fake_weight or 1.0)
 
-    def adversarial_steps(self, features: torch.Tensor, optimizers: Optimizers) -> Metrics:
-        return self.discriminator_step(features, optimizers["discriminator"]) | self.generator_step(
-            features, optimizers["generator"]
-        )
+    def adversarial_steps(
+        self, features: Sequence[tuple[torch.Tensor]], optimizers: Optimizers
+    ) -> list[list[Metrics]]:
+        return [
+            self.discriminator_step(features, optimizers["discriminator"]),
+            self.generator_step(features, optimizers["generator"]),
+        ]
 
     def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
         support, query = self.support_and_query(features)
         prototypes = self.fakes(support)[0].flatten(1, 2).mean(1)
         return cosine_similarity(query, prototypes)
 
-    def fooling(self, features: torch.Tensor) -> torch.Tensor:
+    def fooling(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         support, query = self.support_and_query(features)
         fakes, noise = self.fakes(support)
         logits = cosine_similarity(query, fakes.flatten(1, 2).mean(1))
-        return (
+        loss = (
             -self.discriminator(fakes, support.unsqueeze(-2)).mean()
             + losses.classification_loss(logits)
             + losses.anti_collapse_loss(fakes, noise)
         )
+        return loss, {"generator_loss": loss}
 
-    def judging(self, features: torch.Tensor) -> torch.Tensor:
+    def judging(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         support, _ = self.support_and_query(features)
         with torch.no_grad():
             fakes, _ = self.fakes(support)
-        return losses.critic_loss(self.discriminator, support, fakes)
+        loss = losses.critic_loss(self.discriminator, support, fakes)
+        return loss, {"discriminator_loss": loss}

@@ -20,6 +20,7 @@ from fewshot_lib.episodes import sample_episodes
 from fewshot_lib.evaluation import Evaluation, Features, Interval, encode, evaluate, interval
 from fewshot_lib.learners import PrototypicalLearner
 from fewshot_lib.locks import alone
+from fewshot_lib.memory import PeakMemory
 from fewshot_lib.methods import make_learner
 from fewshot_lib.networks import count_parameters
 from fewshot_lib.paths import replacing, runs_folder, write_text
@@ -52,7 +53,7 @@ class Run:
 
     @cached_property
     def result(self) -> dict:
-        """What came out: best epoch, its validation accuracy, seconds, parameters."""
+        """What came out: best epoch, its validation accuracy, seconds, bytes, parameters."""
         return json.loads((self.folder / RESULT).read_text())
 
     @cached_property
@@ -192,7 +193,8 @@ def make(spec: Spec, folder: Path) -> None:
     """Train into the folder; ``result.json``, written last, says that it is complete."""
     write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
     bank = bank_for(spec, "train")
-    start = pretrained(spec, len(bank.class_names)) if spec.pretrain_epochs else None
+    start = pretrained(spec, bank) if spec.pretrain_epochs else None
+    memory = PeakMemory(default_device())
     history = train(spec, bank, bank_for(spec, "val"), folder, start)
     best = max(history, key=lambda row: row["val_accuracy"])
     result = {
@@ -200,6 +202,7 @@ def make(spec: Spec, folder: Path) -> None:
         "val_accuracy": best["val_accuracy"],
         "val_ci95": best["val_ci95"],
         "seconds": sum(row["seconds"] for row in history),
+        "peak_memory": memory.bytes(),
         "parameters": count_parameters(make_learner(spec)),
         "device": str(default_device()),
         "torch": torch.__version__,
@@ -209,6 +212,7 @@ def make(spec: Spec, folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def pretrained(spec: Spec, n_classes: int) -> dict[str, torch.Tensor]:
+def pretrained(spec: Spec, bank: ImageBank) -> dict[str, torch.Tensor]:
     """Weights of the classifier this run starts from; trained once for all runs alike."""
-    return run(spec.pretraining(n_classes)).learner.cpu().state_dict()
+    classifier = spec.pretraining(len(bank.class_names), len(bank.labels))
+    return run(classifier).learner.cpu().state_dict()

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from fewshot_lib.data import ImageBank
 from fewshot_lib.evaluation import Evaluation
-from fewshot_lib.vision import torchvision
+from fewshot_lib.seeded import SeedEvaluations, mean_history
 
 WIDTH = 8.0  # inches, the text width of the report
 SCREEN_DPI = 100
@@ -126,19 +126,30 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
     return {name: METHODS.get(name) or next(others) for name in names}
 
 
-def learning_curves(histories: Mapping[str, pd.DataFrame], chance: float | None = None) -> Figure:
+Histories = pd.DataFrame | Sequence[pd.DataFrame]  # of one run, or of a setting's seeds
+SINGLE = {"lw": 0.8, "alpha": 0.45, "zorder": 1.8}  # a single seed's line, below that of the mean
+
+
+def learning_curves(histories: Mapping[str, Histories], chance: float | None = None) -> Figure:
     """Training loss, and validation accuracy with its 95 % band, over epochs.
 
+    The band is that of the validation episodes, which all seeds share.
+
     Args:
-        histories: name of the run to its history; a method's name gives its colour.
+        histories: name of the run to its history, or to those of several seeds: they are thin
+            lines then, below their mean; a method's name gives its colour.
         chance: accuracy of guessing, 0 to 1.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
     figure.get_layout_engine().set(wspace=0.06)
     colours, ends = colours_of(histories), []
     dot = {"marker": ".", "markersize": 7, "markeredgewidth": 0}
-    for name, history in histories.items():
-        epoch, colour = history["epoch"], colours[name]
+    for name, of_seeds in histories.items():
+        seeds, colour = as_seeds(of_seeds), colours[name]
+        history = mean_history(seeds)
+        thin_lines(left, seeds, "loss", colour)
+        thin_lines(right, seeds, "val_accuracy", colour, 100)
+        epoch = history["epoch"]
         mean, half = 100 * history["val_accuracy"], 100 * history["val_ci95"]
         left.plot(epoch, history["loss"], color=colour, label=name, **dot)
         right.plot(epoch, mean, color=colour, label=name, **dot)
@@ -146,7 +157,8 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], chance: float | None 
         ends.append((name, epoch.iloc[-1], mean.iloc[-1], colour))
     left.set(xlabel="epoch", ylabel="training loss")
     right.set(xlabel="epoch", ylabel="validation accuracy, %")
-    nice_scale(left, pd.concat([history["loss"] for history in histories.values()]))
+    every = [history for of_seeds in histories.values() for history in as_seeds(of_seeds)]
+    nice_scale(left, pd.concat([history["loss"] for history in every]))
     for ax in (left, right):
         ax.xaxis.get_major_locator().set_params(integer=True)
     if len(ends) == 1:
@@ -156,6 +168,18 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], chance: float | None 
         ends.append(("chance", right.get_xlim()[1], 100 * chance, QUIET))
     label_ends(right, ends)
     return figure
+
+
+def as_seeds(histories: Histories) -> Sequence[pd.DataFrame]:
+    return [histories] if isinstance(histories, pd.DataFrame) else histories
+
+
+def thin_lines(
+    ax: Axes, seeds: Sequence[pd.DataFrame], column: str, colour: str, factor: float = 1
+) -> None:
+    """A line for every seed, where there are several."""
+    for history in seeds if len(seeds) > 1 else ():
+        ax.plot(history["epoch"], factor * history[column], color=colour, **SINGLE)
 
 
 def nice_scale(ax: Axes, values: pd.Series) -> None:
@@ -214,6 +238,8 @@ def apart(heights: list[float], gap: float) -> list[float]:
 
 def episode_grid(bank: ImageBank, episode: torch.Tensor, n_shot: int, n_query: int = 6) -> Figure:
     """One row per class: its support images, a gap, then some of its query images."""
+    from fewshot_lib.vision import torchvision  # takes a second, most figures do without
+
     n_query = min(n_query, episode.shape[1] - n_shot)
     side = min(0.6, 6 / (n_shot + n_query))  # of an image, in inches
     figure, axes = plt.subplots(
@@ -237,7 +263,7 @@ def episode_grid(bank: ImageBank, episode: torch.Tensor, n_shot: int, n_query: i
     return figure
 
 
-def confusion(evaluation: Evaluation, bank: ImageBank) -> Figure:
+def confusion(evaluation: Evaluation | SeedEvaluations, bank: ImageBank) -> Figure:
     """Share of each true class's queries that went to each class, in %."""
     counts = evaluation.confusion(bank).double()
     share = 100 * counts / counts.sum(1, keepdim=True)
@@ -257,36 +283,20 @@ def confusion(evaluation: Evaluation, bank: ImageBank) -> Figure:
     return figure
 
 
-def seeds_and_means(frame: pd.DataFrame, x: str, y: str = "accuracy") -> Figure:
-    """Every seed's accuracy as a point with its 95 % interval, the mean over seeds as a bar.
-
-    Args:
-        frame: columns ``x``, ``y`` and ``ci95``; accuracies in %.
-    """
-    figure, ax = plt.subplots(figsize=(WIDTH, 3.0))
-    values = list(frame[x].unique())
-    point = {"fmt": "o", "ms": 5, "capsize": 3, "lw": 1.4, "color": QUIET}
-    for i, value in enumerate(values):
-        rows = frame[frame[x] == value]
-        offsets = [i + 0.08 * (j - (len(rows) - 1) / 2) for j in range(len(rows))]
-        ax.errorbar(offsets, rows[y], rows["ci95"], **point)
-        ax.hlines(rows[y].mean(), i - 0.25, i + 0.25, color=METHODS["Problem 2"], lw=2.2, zorder=0)
-    ax.set_xticks(range(len(values)), [str(value) for value in values])
-    ax.set(xlabel=x, ylabel=f"{y}, %")
-    ax.grid(False, axis="x")
-    return figure
-
-
-def losses(history: pd.DataFrame, names: Mapping[str, str], method: str = "Problem 3") -> Figure:
+def losses(history: Histories, names: Mapping[str, str], method: str = "Problem 3") -> Figure:
     """Each loss of the history in a panel of its own, over epochs.
 
     Args:
+        history: of a run, or of several seeds: thin lines below their mean.
         names: column to title.
         method: whose history it is; gives the colour.
     """
     figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 2.4), squeeze=False)
+    seeds, colour = as_seeds(history), METHODS[method]
+    mean = mean_history(seeds)
     for ax, (column, title) in zip(axes.flat, names.items(), strict=True):
-        ax.plot(history["epoch"], history[column], color=METHODS[method], marker=".", ms=6)
+        thin_lines(ax, seeds, column, colour)
+        ax.plot(mean["epoch"], mean[column], color=colour, marker=".", ms=6)
         ax.set(title=title, xlabel="epoch")
         ax.tick_params(labelsize=8)
         ax.xaxis.get_major_locator().set_params(integer=True)

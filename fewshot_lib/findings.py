@@ -8,9 +8,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from fewshot_lib.evaluation import Evaluation, Interval
+from fewshot_lib.seeded import SeedEvaluations
+
+Judged = Evaluation | SeedEvaluations  # both know their accuracy and a paired difference
 
 
-def difference(a: Evaluation, b: Evaluation) -> Interval:
+def difference(a: Judged, b: Judged) -> Interval:
     """Accuracy of ``a`` minus that of ``b``: paired where both saw the same queries."""
     try:
         return a.minus(b)
@@ -75,7 +78,7 @@ def compare(name: str, other: str, gap: Interval) -> str:
     return f"**{name}** is {word} **{other}** ({points(gap)})"
 
 
-def ranking(evaluations: dict[str, Evaluation]) -> list[str]:
+def ranking(evaluations: dict[str, Judged]) -> list[str]:
     """Sentences that compare each entry with the next best, best first."""
     order = sorted(evaluations, key=lambda name: -evaluations[name].accuracy.mean)
     return [

@@ -1,9 +1,12 @@
 """Methods: what a network does with an episode, in training and in evaluation."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from fewshot_lib.device import Plan, send
 from fewshot_lib.distances import make_distance
 from fewshot_lib.losses import accuracy, classification_loss
 from fewshot_lib.networks import (
@@ -16,6 +19,7 @@ from fewshot_lib.spec import Spec
 
 Optimizers = dict[str, torch.optim.Optimizer]
 Metrics = dict[str, torch.Tensor]
+Episode = tuple[torch.Tensor, torch.Tensor | None]  # images, and their classes in the split
 
 
 class PrototypicalLearner(nn.Module):
@@ -23,14 +27,19 @@ class PrototypicalLearner(nn.Module):
 
     A method is split where evaluation can save work: ``raw`` and ``embed`` look at one image
     alone and are computed once per image, ``prototypes`` once per episode.
+
+    Attributes:
+        plan: how training steps use the device; see ``follow``.
     """
 
     network: type[nn.Module] = PrototypicalNet
     encoder_name = "net.extractor"  # in the state dict
+    compiled = ("episode_loss",)  # methods that are, where the plan says so
 
     def __init__(self, spec: Spec):
         super().__init__()
         self.spec = spec
+        self.plan = Plan()
         # Drawn first, so that a seed starts every method from the same weights.
         self.distance = make_distance(
             spec.distance,
@@ -49,9 +58,28 @@ class PrototypicalLearner(nn.Module):
         own = {k: v for k, v in renamed.items() if k.startswith("net.") and k in self.state_dict()}
         self.load_state_dict(own, strict=False)
 
+    def follow(self, plan: Plan) -> None:
+        """Take training steps as the plan says, from now on.
+
+        Methods are compiled, not modules: the state dict stays as it is, and so does evaluation.
+        """
+        self.plan = plan
+        torch.backends.cudnn.benchmark = True  # all batches of a training have one shape
+        if plan.compiled:
+            torch.compiler.reset()  # of earlier runs in this process, which fill up its cache
+            for name in self.compiled:
+                setattr(self, name, compile_for(plan, getattr(self, name)))
+
     def raw(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 3, s, s)`` to encoder features ``(n, d)``."""
         return self.net.extractor(images)
+
+    def raw_to_learn(self, images: torch.Tensor) -> torch.Tensor:
+        """``raw`` as training computes it, maybe in bfloat16; float32 in any case."""
+        if not self.plan.bfloat16:
+            return self.raw(images)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return self.raw(images).float()
 
     def embed(self, raw: torch.Tensor) -> torch.Tensor:
         """Encoder features ``(..., d)`` to what the distance compares, ``(..., d)``."""
@@ -95,7 +123,7 @@ class PrototypicalLearner(nn.Module):
 
     def logits(self, images: torch.Tensor, n_way: int, n_shot: int) -> torch.Tensor:
         """Logits ``(n_way, n_query, n_way)`` of one episode's images, class by class."""
-        raw = self.raw(images)
+        raw = self.raw_to_learn(images)
         raw = raw.view(n_way, -1, raw.shape[-1])
         embedded = self.embed(raw)
         prototypes = self.prototypes(raw[:, :n_shot], embedded[:, :n_shot], self.spec.n_aug)
@@ -115,20 +143,29 @@ class PrototypicalLearner(nn.Module):
     def train_step(
         self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
     ) -> Metrics:
-        """Learn from one episode.
+        """Learn from one episode; arguments as of ``learn``."""
+        return self.learn([(images, labels)], optimizers)[0]
+
+    def learn(self, episodes: Sequence[Episode], optimizers: Optimizers) -> list[Metrics]:
+        """One step of each optimizer on the mean loss of some episodes.
 
         Args:
-            images: ``(n_way * (n_shot + n_query), 3, s, s)``, class by class, supports first.
-            labels: the images' classes among all of the split, for a learner that tells those
-                apart and not the episode's.
+            episodes: of each the images ``(n_way * (n_shot + n_query), 3, s, s)``, class by class,
+                supports first, and their classes among all of the split, for a learner that tells
+                those apart and not the episode's.
 
         Returns:
-            What the history records, as scalars on the device: loss and accuracy.
+            What the history records of each episode, as scalars on the device: loss and accuracy.
         """
+        return descend(optimizers["main"], self.episode_loss, episodes)
+
+    def episode_loss(
+        self, images: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Metrics]:
+        """What an episode is learned by, and what the history records of it."""
         logits = self.logits(images, self.spec.n_way, self.spec.n_shot)
         loss = classification_loss(logits)
-        descend(loss, optimizers["main"])
-        return {"loss": loss.detach(), "accuracy": accuracy(logits.detach())}
+        return loss, {"loss": loss, "accuracy": accuracy(logits.detach())}
 
 
 class HallucinationLearner(PrototypicalLearner):
@@ -169,20 +206,58 @@ class ClassificationLearner(PrototypicalLearner):
         super().__init__(spec)
         self.head = nn.Linear(feature_size(spec.image_size), spec.n_classes)
 
-    def train_step(
-        self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
-    ) -> Metrics:
-        logits = self.head(self.net(images))
+    def episode_loss(
+        self, images: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Metrics]:
+        logits = self.head(self.net.mlp(self.raw_to_learn(images)))
         loss = F.cross_entropy(logits, labels)
-        descend(loss, optimizers["main"])
-        return {"loss": loss.detach(), "accuracy": (logits.argmax(-1) == labels).float().mean()}
+        return loss, {"loss": loss, "accuracy": (logits.argmax(-1) == labels).float().mean()}
 
 
-def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """One optimizer step; gradients reach this optimizer's parameters and no others."""
+def descend(
+    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[..., tuple[torch.Tensor, Metrics]],
+    episodes: Sequence[tuple],
+) -> list[Metrics]:
+    """One optimizer step; gradients reach this optimizer's parameters and no others.
+
+    They are averaged over the episodes, which pass one at a time, each with batch statistics of
+    its own and no more memory than one.
+
+    Args:
+        loss_of: from an episode to its loss and what is to be known of it.
+
+    Returns:
+        What is to be known, for each episode, apart from any graph.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     optimizer.zero_grad(set_to_none=True)
-    loss.backward(inputs=[p for group in optimizer.param_groups for p in group["params"]])
+    known = []
+    for i, episode in enumerate(episodes):
+        loss, metrics = loss_of(*episode)
+        loss.backward(torch.full_like(loss, 1 / len(episodes)), inputs=parameters)
+        known.append({name: kept(value) for name, value in metrics.items()})
+        if i == 0 and len(episodes) > 1:
+            for parameter in parameters:
+                parameter.grad = None if parameter.grad is None else kept(parameter.grad)
     optimizer.step()
+    return known
+
+
+def kept(value: torch.Tensor) -> torch.Tensor:
+    """A copy: what a CUDA graph gives is overwritten when a compiled method runs again."""
+    return value.detach().clone()
+
+
+def compile_for(plan: Plan, method: Callable) -> Callable:
+    """The method compiled; what it returns is good until the next compiled one is called."""
+    fast = torch.compile(method, dynamic=False, mode=plan.compile_mode)
+
+    def run(*arguments: torch.Tensor) -> object:
+        torch.compiler.cudagraph_mark_step_begin()
+        return fast(*arguments)
+
+    return run
 
 
 def draw_noise(
@@ -191,4 +266,4 @@ def draw_noise(
     """Standard normal noise, on the device from its own generator or from a given CPU one."""
     if generator is None:
         return torch.randn(shape, device=device)
-    return torch.randn(shape, generator=generator).to(device)
+    return send(torch.randn(shape, generator=generator), device)

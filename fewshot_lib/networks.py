@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from fewshot_lib.dropout import Dropout
 from fewshot_lib.fused import conv_norm_pool_relu
 
 Init = Literal["normal", "kaiming"]
@@ -50,9 +50,11 @@ class ConvBlock(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         conv, norm, relu, pool = self.conv
-        if self.training and images.device.type == "cpu":
+        if self.training and suits_fused_layers(images):
             return conv_norm_pool_relu(images, conv, norm)
-        if self.training or torch.is_grad_enabled():
+        if self.training:
+            features = conv_norm(images, conv, norm)
+        elif torch.is_grad_enabled():
             features = norm(conv(images))
         else:
             features = F.conv2d(images, *folded(conv, norm), padding=conv.padding)
@@ -61,17 +63,46 @@ class ConvBlock(nn.Module):
         return relu(pool(features))
 
 
-def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of the one convolution that does both in evaluation mode."""
-    return fuse_conv_bn_weights(
-        conv.weight,
-        conv.bias,
-        norm.running_mean,
+def suits_fused_layers(images: torch.Tensor) -> bool:
+    """Whether the fused layers, made for a CPU's float32 images with channels last, are the way.
+
+    A compiler fuses the plain layers by itself.
+    """
+    return (
+        images.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+        and images.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+def conv_norm(images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> torch.Tensor:
+    """Both layers in training, without the bias that the normalisation takes away again.
+
+    Adding it costs a pass over the largest array of a step, and its gradient, which is nothing,
+    another one. Only the running mean has to be told of it.
+    """
+    bias, mean = conv.bias.detach(), norm.running_mean - conv.bias.detach()
+    features = F.batch_norm(
+        F.conv2d(images, conv.weight, padding=conv.padding),
+        mean,
         norm.running_var,
-        norm.eps,
         norm.weight,
         norm.bias,
+        training=True,
+        momentum=norm.momentum,
+        eps=norm.eps,
     )
+    norm.running_mean.copy_(mean + bias)
+    norm.num_batches_tracked.add_(1)
+    return features
+
+
+def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of the one convolution that does both in evaluation mode."""
+    inverse = torch.rsqrt(norm.running_var + norm.eps)
+    weight = conv.weight * (norm.weight * inverse).view(-1, 1, 1, 1)
+    return weight, (conv.bias - norm.running_mean) * inverse * norm.weight + norm.bias
 
 
 def conv4() -> nn.Sequential:
@@ -151,7 +182,7 @@ class HallucinationNet(nn.Module):
         self.residual = residual
         self.encoder = nn.Sequential(
             nn.Linear(size + noise_size, size // 4),
-            nn.Dropout(0.2),
+            Dropout(0.2),
             nn.ReLU(inplace=True),
             nn.Linear(size // 4, size),
         )

@@ -1,6 +1,7 @@
 """The report's problems: the parameters of each notebook and the runs they stand for."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -12,6 +13,7 @@ class ReportParams(TrainingParams):
 
     episodes_test: Count = 600  # episodes behind every reported accuracy
     early_epoch: Count = 1  # the epoch that tables call "early"
+    n_seeds: Count = 1  # runs of every setting, with seeds from ``seed`` on
 
     def spec(self, **changes) -> Spec:
         """The run of these parameters, with some of them changed.
@@ -25,6 +27,14 @@ class ReportParams(TrainingParams):
             if name in Spec.model_fields and method in USED_BY.get(name, {method})
         }
         return Spec.check(values | changes)
+
+    def seeded(self, specs: Mapping[Any, Spec]) -> dict[tuple[Any, int], Spec]:
+        """Each of these runs with every seed, under its name and the seed."""
+        return {
+            (name, seed): Spec.check(spec.model_dump() | {"seed": seed})
+            for name, spec in specs.items()
+            for seed in range(self.seed, self.seed + self.n_seeds)
+        }
 
 
 class CompareParams(ReportParams):
@@ -80,7 +90,6 @@ class Problem2(CompareParams):
     n_aug_test: Annotated[int, Field(ge=1)] | None = None  # None: as in training
     n_augs: list[Annotated[int, Field(ge=0)]] = [0, 1, 10, 50, 100, 200]
     residual: bool = False  # fakes start as copies of the real feature
-    n_seeds: Count = 1
     tsne_classes: Annotated[int, Field(ge=2)] = 5
     tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
     tsne_fakes: Count = 3  # per image
@@ -92,16 +101,14 @@ class Problem2(CompareParams):
         """Problem 1's main run: equal training without hallucination."""
         return self.spec()
 
-    def aug_specs(self) -> dict[tuple[int, int], Spec]:
-        """(M, seed) to run, trained and tested with as many; M = 0 is Problem 1's method."""
-        seeds = range(self.seed, self.seed + self.n_seeds)
-        return {(m, seed): self.aug_spec(m, seed) for m in self.n_augs for seed in seeds}
+    def aug_specs(self) -> dict[int, Spec]:
+        """M to run, trained and tested with as many; M = 0 is Problem 1's method."""
+        return {m: self.aug_spec(m) for m in self.n_augs}
 
-    def aug_spec(self, n_aug: int, seed: int) -> Spec:
+    def aug_spec(self, n_aug: int) -> Spec:
         if not n_aug:
-            return self.compared(seed=seed)
-        numbers = {"n_aug": n_aug, "n_aug_test": n_aug}
-        return self.compared(method="hallucination", seed=seed, **numbers)
+            return self.compared()
+        return self.compared(method="hallucination", n_aug=n_aug, n_aug_test=n_aug)
 
 
 class Problem3(ReportParams):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -65,8 +66,6 @@ def mean_interval(values: torch.Tensor) -> Interval:
     Returns:
         Its ``n`` is the number of episodes.
     """
-    from scipy.special import stdtrit  # the quantiles of Student's t
-
     values = values.double()
     n_seeds, n_episodes = values.shape
     mean = values.mean().item()
@@ -79,7 +78,89 @@ def mean_interval(values: torch.Tensor) -> Interval:
     freedom = (n_seeds - 1) * (n_episodes - 1)
     twice = rest.square().sum().item() / freedom / (n_seeds * n_episodes)
     variance = max(of_seeds + of_episodes - twice, of_seeds, of_episodes)
+    df = freedom_of((of_seeds, n_seeds), (of_episodes, n_episodes), variance)
+    return Interval(mean, half_width(variance, df), n_episodes)
+
+
+def of_intervals(seeds: Sequence[Interval]) -> Interval:
+    """Mean over seeds of which each one's mean and interval is all that is known.
+
+    That is so after an epoch, whose single episodes are not kept. All seeds were judged on the
+    same episodes, so their half widths do not shrink with the number of seeds. Added to the
+    variance between seeds as they are, they count what is neither a seed's nor an episode's own
+    once too often: the interval is a little wider than that of ``mean_interval``, never narrower
+    on average. A single seed's is left as it is.
+    """
+    n_seeds, n = len(seeds), seeds[0].n
+    if n_seeds == 1:
+        return seeds[0]
+    means = torch.tensor([one.mean for one in seeds], dtype=torch.float64)
+    of_seeds = means.var().item() / n_seeds
+    of_episodes = sum((one.ci95 / 1.96) ** 2 for one in seeds) / n_seeds
+    variance = of_seeds + of_episodes
+    df = freedom_of((of_seeds, n_seeds), (of_episodes, n), variance)
+    return Interval(means.mean().item(), half_width(variance, df), n)
+
+
+def freedom_of(a: tuple[float, int], b: tuple[float, int], variance: float) -> float:
+    """Satterthwaite's degrees of freedom of a variance made of two, each with its sample's size."""
     if variance == 0:
-        return Interval(mean, 0.0, n_episodes)
-    df = variance**2 / (of_seeds**2 / (n_seeds - 1) + of_episodes**2 / (n_episodes - 1))
-    return Interval(mean, float(stdtrit(df, 0.975)) * math.sqrt(variance), n_episodes)
+        return math.inf
+    return variance**2 / sum(part**2 / (n - 1) for part, n in (a, b) if part)
+
+
+def half_width(variance: float, df: float) -> float:
+    """Of the 95 % interval of a mean with this estimated variance."""
+    from scipy.special import stdtrit  # the quantiles of Student's t
+
+    return float(stdtrit(df, 0.975)) * math.sqrt(variance) if variance else 0.0
+
+
+class Words(NamedTuple):
+    """What texts and captions say of seeds; nothing more where there is but one.
+
+    Attributes:
+        accuracy: what a printed accuracy is.
+        paired: what differences are paired over, and what ± is.
+        over: end of a table's caption.
+        whole: the same, with what ± is.
+        lines: end of the caption of curves.
+        first: end of the caption of what shows the first seed alone.
+    """
+
+    accuracy: str
+    paired: str
+    over: str
+    whole: str
+    lines: str
+    first: str
+
+
+def words(*n_seeds: int) -> Words:
+    """The words for settings with so many seeds, or with these different numbers of seeds."""
+    most = max(n_seeds)
+    number = f"{most}" if min(n_seeds) == most else f"up to {most}"
+    if most == 1:
+        return Words(
+            "Every accuracy in this report is a mean over episodes ± 1.96 · standard deviation / "
+            "√episodes.",
+            "Differences are paired over episodes; ± is a 95 % interval.",
+            *("", "", "", ""),
+        )
+    return Words(
+        f"Every setting is trained with {number} seeds. Every accuracy in this report is a mean "
+        "over seeds and episodes, ± is its 95 % interval for other seeds and other episodes: it "
+        "adds up how much seeds differ and how much episodes do, and takes Student's t for few "
+        "seeds. Differences are paired over both.",
+        f"Every method was trained with {number} seeds. Differences are paired over seeds and "
+        "episodes; ± is a 95 % interval that takes both into account.",
+        f", mean over {number} seeds",
+        f", mean over {number} seeds ± interval for other seeds and episodes",
+        " Thin lines are single seeds, thick ones their means.",
+        f" The first of {number} seeds.",
+    )
+
+
+def seeds_in_words(first: int, n_seeds: int) -> str:
+    """``0``, or ``0 to 2``."""
+    return str(first) if n_seeds == 1 else f"{first} to {first + n_seeds - 1}"

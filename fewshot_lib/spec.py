@@ -106,15 +106,30 @@ class TrainingParams(DataParams):
     lr_schedule: Literal["step", "cosine"] = "step"
     lr_step: Count = 20  # epochs between two decays
     lr_gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
+    lr_warmup: Annotated[int, Field(ge=0)] = 0  # epochs in which the rate rises to lr
+    episodes_per_step: Count = 1  # their gradients are averaged
     ema: Share = 0.0  # decay of the average over steps whose weights are kept; 0: the last ones
     pretrain_epochs: Annotated[int, Field(ge=0)] = 0  # as a classifier of the training classes
-    augment: list[Literal["flip", "crop", "jitter"]] = []
+    pretrain_lr: Positive | None = None  # None: as lr
+    augment: list[Literal["flip", "crop", "jitter", "rotate"]] = []
     seed: Annotated[int, Field(ge=0)] = 0
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the encoder in training
+    channels_last: bool | None = None  # memory layout of images; None: where it is faster
+    compile: bool | None = None  # by torch.compile; None: where it pays
 
     n_way_test: Annotated[int, Field(ge=2)] = 5
     n_shot_test: Count | None = None  # None: as in training
     n_query_test: Count = 15
     episodes_val: Count = 200  # to choose the epoch by
+    flip_test: bool = False  # features are means over an image and its mirror image
+
+    @model_validator(mode="after")
+    def _reaches_its_learning_rate(self) -> Self:
+        if self.lr_warmup > self.epochs:
+            words = f"lr_warmup={self.lr_warmup} is longer than the training, epochs={self.epochs}"
+            raise ValueError(f"{words}: lower it")
+        return self
 
 
 USED_BY = {
@@ -125,6 +140,13 @@ USED_BY = {
     "variant": {"adversarial"},
     "gan_lr": {"adversarial"},
     "fake_weight": {"adversarial"},
+}
+
+
+# What is about a run's episodes and says nothing to a classifier of all classes.
+OF_EPISODES = {"n_way", "n_shot", "n_query", "n_shot_test", "distance", "flip_test"} | {
+    "distance_scale",
+    "distance_normalise",
 }
 
 
@@ -160,17 +182,35 @@ class Spec(TrainingParams):
             raise ValueError("method 'classification' needs n_classes, 2 or more")
         return self
 
-    def pretraining(self, n_classes: int) -> Self:
-        """The classifier that this run starts from: batches like its episodes, equal recipe."""
-        recipe = self.model_dump(include=set(TrainingParams.model_fields))
-        changes = {"epochs": self.pretrain_epochs, "pretrain_epochs": 0}
-        return self.check(recipe | changes | {"method": "classification", "n_classes": n_classes})
+    def pretraining(self, n_classes: int, n_images: int) -> Self:
+        """The classifier that this run starts from.
+
+        One for all runs of a recipe, whatever their method, episodes and distance: its batches
+        are 20-way with 6 images a class, an epoch has as many images as there are.
+        """
+        recipe = self.model_dump(include=set(TrainingParams.model_fields) - OF_EPISODES)
+        n_way, n_query = min(20, n_classes), 5
+        changes = {
+            "method": "classification",
+            "n_classes": n_classes,
+            "n_way": n_way,
+            "n_query": n_query,
+            "episodes": max(1, n_images // (n_way * (1 + n_query))),
+            "epochs": self.pretrain_epochs,
+            "pretrain_epochs": 0,
+            "lr": self.pretrain_lr or self.lr,
+            "pretrain_lr": None,
+            "lr_warmup": min(self.lr_warmup, self.pretrain_epochs),
+        }
+        return self.check(recipe | changes)
 
     def identity(self, data_fingerprint: str) -> str:
         """Twelve hex digits that name the run: same digits, same experiment.
 
-        The folder the images lie in does not count, their content does.
+        The folder the images lie in does not count, their content does. Nor do values that are
+        the default: a parameter added later leaves the names of earlier runs as they were.
         """
-        content = self.model_dump(exclude={"data_dir", "download"}) | {"data": data_fingerprint}
+        content = self.model_dump(exclude={"data_dir", "download"}, exclude_defaults=True)
+        content["data"] = data_fingerprint
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,7 +1,7 @@
 """Tables the reader sees: original value, this run ± interval and difference, side by side."""
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -9,12 +9,14 @@ from IPython.display import Markdown, display
 from pandas.io.formats.style import Styler
 
 from fewshot_lib.course import evaluate_testcases
-from fewshot_lib.evaluation import Evaluation, Interval
-from fewshot_lib.experiments import Run
-from fewshot_lib.feature_space import Cloud, measures
+from fewshot_lib.evaluation import Interval
+from fewshot_lib.feature_space import Cloud
 from fewshot_lib.findings import points
 from fewshot_lib.networks import count_parameters
 from fewshot_lib.published import HEADLINE, ORIGINAL, PUBLISHED
+from fewshot_lib.seeded import SeedEvaluations, SeedRuns
+from fewshot_lib.seeded_features import measures_of_seeds
+from fewshot_lib.seeds import of_intervals, seeds_in_words
 from fewshot_lib.spec import Spec
 
 MISSING = "–"
@@ -44,19 +46,19 @@ def accuracy_table(rows: Iterable[Row], caption: str) -> Styler:
 
 
 def main_rows(
-    runs: Mapping[str, Run], n_episodes: int, originals: Mapping[str, float]
+    runs: Mapping[str, SeedRuns], n_episodes: int, originals: Mapping[str, float]
 ) -> list[Row]:
-    """Each run's accuracy, and that on the course's test cases where its data has them."""
+    """Each setting's accuracy, and that on the course's test cases where its data has them."""
     rows = []
-    for name, run in runs.items():
+    for name, one in runs.items():
         original = originals.get(name)
-        rows.append(Row(name, original, run.evaluate(n_episodes).accuracy))
-        if course := evaluate_testcases(run):
-            rows.append(Row(f"{name}, the course's test cases", original, course))
+        rows.append(Row(name, original, one.evaluate(n_episodes).accuracy))
+        if course := [found for run in one.passing() if (found := evaluate_testcases(run))]:
+            rows.append(Row(f"{name}, the course's test cases", original, of_intervals(course)))
     return rows
 
 
-def early_and_final(runs: Mapping[str, Run], early_epoch: int, caption: str) -> Styler:
+def early_and_final(runs: Mapping[str, SeedRuns], early_epoch: int, caption: str) -> Styler:
     """Validation accuracies of an early and of the final epoch; keys as in ``ORIGINAL``."""
     rows = []
     for name, run in runs.items():
@@ -69,7 +71,7 @@ def early_and_final(runs: Mapping[str, Run], early_epoch: int, caption: str) -> 
     return accuracy_table(rows, caption)
 
 
-def training_details(spec: Spec) -> Styler:
+def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
     """How this run is trained, in words for people."""
     decay = f"× {spec.lr_gamma:g} every {spec.lr_step} epochs"
     decay = decay if spec.lr_schedule == "step" else "down to nothing as a cosine"
@@ -88,7 +90,7 @@ def training_details(spec: Spec) -> Styler:
         f"test, {'copies of the real one' if spec.residual else 'unrelated to it'} at first",
         "starts from": f"a classifier of the training classes, {spec.pretrain_epochs} epochs",
         "kept weights": f"average over steps, decay {spec.ema:g}",
-        "seed": str(spec.seed),
+        "seed": seeds_in_words(spec.seed, n_seeds),
     }
     for name, is_used in (
         ("hallucinated features", spec.n_aug),
@@ -110,7 +112,7 @@ def distance_in_words(spec: Spec) -> str:
 
 
 def headline_table(
-    judged: Mapping[str, Evaluation],
+    judged: Mapping[str, SeedEvaluations],
     gaps: Mapping[str, Interval],
     caption: str,
     original: bool = True,
@@ -156,16 +158,16 @@ def signed(accuracy: Interval, original: float | None) -> str:
 
 
 def cost_table(
-    runs: Mapping[str, Run],
-    judged: Mapping[str, Evaluation],
+    runs: Mapping[str, SeedRuns],
+    judged: Mapping[str, SeedEvaluations],
     separability: Mapping[str, Interval],
     caption: str,
 ) -> Styler:
-    """What each run costs and what it gives."""
+    """What each method costs and what it gives."""
     rows = [
         {
             "method": name,
-            "parameters": f"{count_parameters(run.learner.net):,}",
+            "parameters": f"{count_parameters(run.first.learner.net):,}",
             "seconds per epoch": f"{run.epoch_seconds.mean:.2f}",
             "accuracy": str(judged[name].accuracy),
             "separability": str(separability[name]),
@@ -175,9 +177,12 @@ def cost_table(
     return plain_table(pd.DataFrame(rows), caption)
 
 
-def measures_table(clouds: Mapping[str, Cloud], caption: str) -> Styler:
-    """The measures of several clouds, one column each."""
-    columns = {title: {k: number(v) for k, v in measures(c).items()} for title, c in clouds.items()}
+def measures_table(clouds: Mapping[str, Sequence[Cloud]], caption: str) -> Styler:
+    """The measures of several spaces, each over the clouds of its seeds, one column each."""
+    columns = {
+        title: {name: number(value) for name, value in measures_of_seeds(seeds).items()}
+        for title, seeds in clouds.items()
+    }
     return plain_table(pd.DataFrame(columns).fillna(MISSING).reset_index(names="measure"), caption)
 
 

@@ -8,14 +8,14 @@ import torch
 
 from fewshot_lib import checkpoints
 from fewshot_lib.averaging import WeightAverage
-from fewshot_lib.batches import make_batch
+from fewshot_lib.batches import epoch_batches, place
 from fewshot_lib.checkpoints import Row, Training
 from fewshot_lib.data import ImageBank
-from fewshot_lib.device import default_device, keep_freed_memory
+from fewshot_lib.device import default_device, keep_freed_memory, make_plan
 from fewshot_lib.episodes import sample_episodes
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import encode, evaluate
-from fewshot_lib.learners import Metrics, Optimizers, PrototypicalLearner
+from fewshot_lib.learners import Episode, Metrics, Optimizers, PrototypicalLearner
 from fewshot_lib.methods import make_learner
 from fewshot_lib.progress import Progress
 from fewshot_lib.randomness import seeded, stream
@@ -50,6 +50,7 @@ def train(
     history = training.history
     progress = Progress(describe(spec), spec.epochs, spec.episodes, len(history))
     val_episodes = selection_episodes(spec, val_bank)
+    train_bank, val_bank = (place(bank, default_device()) for bank in (train_bank, val_bank))
     for epoch in range(len(history) + 1, spec.epochs + 1):
         started = time.perf_counter()
         row = train_epoch(spec, training, train_bank, epoch, progress)
@@ -66,8 +67,11 @@ def begin(spec: Spec, pretrained: Weights) -> Training:
     with seeded(spec.seed, "weights"):
         learner = make_learner(spec)
     learner.start_from(pretrained)
-    learner = learner.to(default_device(), memory_format=torch.channels_last)
-    return Training(learner, learner.optimizers(), WeightAverage(learner, spec.ema))
+    plan = make_plan(spec, default_device())
+    learner = learner.to(plan.device, memory_format=plan.layout)
+    training = Training(learner, learner.optimizers(), WeightAverage(learner, spec.ema))
+    learner.follow(plan)
+    return training
 
 
 def train_epoch(
@@ -75,42 +79,47 @@ def train_epoch(
 ) -> Row:
     """One epoch; what is random in it depends on the seed and the epoch's number alone."""
     learner, optimizers = training.learner, training.optimizers
-    set_learning_rates(spec, optimizers, epoch)
-    device = next(learner.parameters()).device
-    sampler, augmenter = (stream(spec.seed, part, epoch) for part in ("episodes", "augment"))
-    episodes = sample_episodes(bank, spec.episodes, spec.n_way, spec.n_shot, spec.n_query, sampler)
     learner.train()
     steps: list[Metrics] = []
     with seeded(spec.seed, "dropout", epoch):
-        for i, episode in enumerate(episodes, start=1):
-            images = make_batch(bank, episode, device, spec.augment, augmenter)
-            labels = bank.labels[episode.flatten()].to(device)
-            steps.append(step(learner, images, labels, optimizers, epoch, i))
+        groups = epoch_batches(spec, bank, learner.plan, epoch)
+        for n, group in enumerate(groups, start=1):
+            set_learning_rate(optimizers, learning_rate(spec, epoch, n))
+            checked = len(steps) // CHECK_EVERY
+            steps += step(learner, group, optimizers, epoch, len(steps) + 1)
             training.average.update(learner)
-            if i % CHECK_EVERY == 0 or i == spec.episodes:
+            if len(steps) // CHECK_EVERY > checked or len(steps) == spec.episodes:
                 require_finite(spec, steps, epoch)
-            progress.episode(epoch, i)
-    means = {name: float(sum(step[name] for step in steps)) / len(steps) for name in steps[0]}
-    return {"epoch": epoch, "lr": optimizers["main"].param_groups[0]["lr"]} | means
+            progress.episode(epoch, len(steps))
+    return {"epoch": epoch, "lr": optimizers["main"].param_groups[0]["lr"]} | means(steps)
 
 
 def step(
     learner: PrototypicalLearner,
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    group: list[Episode],
     optimizers: Optimizers,
     epoch: int,
     episode: int,
-) -> Metrics:
-    """One training step; some losses raise when features are no numbers any more."""
+) -> list[Metrics]:
+    """One training step; some losses raise when features are no numbers any more.
+
+    Args:
+        episode: number of the group's first one in its epoch.
+    """
     try:
-        return learner.train_step(images, optimizers, labels)
+        return learner.learn(group, optimizers)
     except RuntimeError:
         with torch.no_grad():
-            features = learner.embed(learner.raw(images))
-        if features.isfinite().all():
+            features = [learner.embed(learner.raw(images)) for images, _ in group]
+        if torch.stack(features).isfinite().all():
             raise
         raise diverged(learner.spec, "feature", epoch, episode) from None
+
+
+def means(steps: list[Metrics]) -> Row:
+    """Mean of each metric over episodes; the device is asked once for each."""
+    values = {name: torch.stack([step[name] for step in steps]).cpu() for name in steps[0]}
+    return {name: float(sum(some)) / len(steps) for name, some in values.items()}
 
 
 def require_finite(spec: Spec, steps: list[Metrics], epoch: int) -> None:
@@ -119,7 +128,7 @@ def require_finite(spec: Spec, steps: list[Metrics], epoch: int) -> None:
     Raises:
         InputError: a loss is infinite or not a number; says which, and in which episode.
     """
-    recent = steps[-CHECK_EVERY:]
+    recent = steps[-CHECK_EVERY - spec.episodes_per_step :]
     for name in recent[0]:
         bad = ~torch.stack([step[name] for step in recent]).isfinite()
         if bad.any():
@@ -134,18 +143,28 @@ def diverged(spec: Spec, what: str, epoch: int, episode: int) -> InputError:
     )
 
 
-def set_learning_rates(spec: Spec, optimizers: Optimizers, epoch: int) -> None:
-    """The main optimizer's rate in this epoch.
+def learning_rate(spec: Spec, epoch: int, step: int) -> float:
+    """The main optimizer's rate at this step of this epoch, both from 1.
 
-    By steps: times ``lr_gamma`` after every ``lr_step`` epochs. As a cosine: from ``lr`` in the
-    first epoch down to almost nothing in the last (Loshchilov and Hutter 2017).
+    It rises in equal steps for ``lr_warmup`` epochs. By steps: times ``lr_gamma`` after every
+    ``lr_step`` epochs. As a cosine: from ``lr`` in the first epoch after the rise down to almost
+    nothing in the last (Loshchilov and Hutter 2017).
     """
     if spec.lr_schedule == "cosine":
-        factor = (1 + math.cos(math.pi * (epoch - 1) / spec.epochs)) / 2
+        fallen, in_all = epoch - 1 - spec.lr_warmup, spec.epochs - spec.lr_warmup
+        factor = (1 + math.cos(math.pi * max(0, fallen) / max(1, in_all))) / 2
     else:
         factor = spec.lr_gamma ** ((epoch - 1) // spec.lr_step)
+    if epoch <= spec.lr_warmup:
+        per_epoch = math.ceil(spec.episodes / spec.episodes_per_step)
+        factor *= ((epoch - 1) * per_epoch + step) / (spec.lr_warmup * per_epoch)
+    return spec.lr * factor
+
+
+def set_learning_rate(optimizers: Optimizers, lr: float) -> None:
+    """The main optimizer's rate from now on; adversaries keep theirs."""
     for group in optimizers["main"].param_groups:
-        group["lr"] = spec.lr * factor
+        group["lr"] = lr
 
 
 def selection_episodes(spec: Spec, bank: ImageBank) -> torch.Tensor:

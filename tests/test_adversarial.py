@@ -106,8 +106,8 @@ def test_a_step_trains_its_own_network_and_no_other(bank, make_spec, variant, st
         learner = make_learner(spec)
     images = images_of(bank, spec)
     before = {name: copies(p) for name, p in parts(learner).items()}
-    argument = images if step == "main" else learner.by_class(learner.net(images).detach())
-    getattr(learner, STEPS[step])(argument, learner.optimizers()[step])
+    argument = images if step == "main" else learner.features_of(images).detach()
+    getattr(learner, STEPS[step])([(argument,)], learner.optimizers()[step])
     for part, parameters in parts(learner).items():
         for name, parameter in parameters.items():
             if part != step:
@@ -122,7 +122,7 @@ def test_only_the_extractor_s_step_moves_batch_statistics(bank, learner):
     images, optimizers = images_of(bank, learner.spec), learner.optimizers()
     statistics = dict(learner.net.named_buffers())
     before = copies(statistics)
-    learner.extractor_step(images, optimizers["main"])
+    learner.extractor_step([(images,)], optimizers["main"])
     assert not any(torch.equal(statistics[name], before[name]) for name in before)
     learner.train_step(images, optimizers)  # encodes the images once more for the other steps
     assert all(n == 2 for name, n in statistics.items() if name.endswith("num_batches_tracked"))
@@ -153,6 +153,18 @@ def test_the_fakes_weigh_half_of_one_over_the_generator_s_last_loss(bank, make_s
         assert step["fake_weight"].item() == pytest.approx(0.5 / last["generator_loss"].item())
 
 
+def test_several_episodes_make_one_step_of_each_network(bank, learner):
+    steps, optimizers = [], learner.optimizers()
+    for name, optimizer in optimizers.items():
+        optimizer.register_step_post_hook(lambda *_, name=name: steps.append(name))
+    episodes = [(images_of(bank, learner.spec, i), None) for i in range(3)]
+    known = learner.learn(episodes, optimizers)
+    assert sorted(steps) == ["discriminator", "generator", "main"]
+    generator_losses = torch.stack([metrics["generator_loss"] for metrics in known])
+    torch.testing.assert_close(learner.generator_loss, generator_losses.mean())
+    assert len(set(generator_losses.tolist())) == 3
+
+
 @pytest.mark.parametrize(
     ("variant", "given", "expected"),
     [("original", 0.25, 0.25), ("afhn", 0.25, 0.25), ("afhn", None, 1)],
@@ -172,7 +184,8 @@ def test_the_weight_decides_whether_fakes_reach_the_extractor(bank, make_spec):
         with seeded("weights"):
             learner = make_learner(make_spec(method="adversarial", fake_weight=weight))
         with seeded("step"):
-            learner.extractor_step(images_of(bank, learner.spec), learner.optimizers()["main"])
+            images = [(images_of(bank, learner.spec),)]
+            learner.extractor_step(images, learner.optimizers()["main"])
         after.append(learner.net.mlp.transform[1].weight.detach())
     assert not torch.allclose(*after, rtol=0, atol=1e-7)
 

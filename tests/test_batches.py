@@ -1,10 +1,25 @@
 """Batches: normalised as written, augmented image by image, repeatable."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
 
-from fewshot_lib.batches import AUGMENTATIONS, crop, flip, jitter, luminance, make_batch
+from fewshot_lib import batches
+from fewshot_lib.batches import (
+    AUGMENTATIONS,
+    crop,
+    epoch_batches,
+    flip,
+    jitter,
+    luminance,
+    make_batch,
+    place,
+    rotate,
+    turn,
+)
+from fewshot_lib.device import Plan
 from fewshot_lib.spec import Spec
 
 CPU = torch.device("cpu")
@@ -97,3 +112,72 @@ def test_jitter_changes_contrast_and_saturation_by_their_factors():
     saturation = (jittered[:, 0] - jittered[:, 1]).flatten(1).std(1) / grey.std(1)
     for spread in (contrast, saturation):
         assert 2.2 < spread.max() / spread.min() <= 1.4 / 0.6 + 1e-3
+
+
+def test_the_memory_layout_is_chosen_and_changes_no_value(bank):
+    indices = torch.arange(12)
+    last, usual = (
+        make_batch(bank, indices, CPU, [*AUGMENTATIONS], generator(), layout)
+        for layout in (torch.channels_last, torch.contiguous_format)
+    )
+    assert usual.is_contiguous()
+    assert torch.equal(last, usual)
+
+
+def test_a_quarter_turn_is_a_quarter_turn():
+    images = torch.rand(2, 3, 16, 16, generator=generator())
+    turned = turn(images, torch.tensor([math.pi / 2, -math.pi / 2]))
+    expected = torch.stack([images[0].rot90(1, (1, 2)), images[1].rot90(-1, (1, 2))])
+    torch.testing.assert_close(turned, expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(turn(images, torch.zeros(2)), images, rtol=0, atol=1e-5)
+
+
+def test_rotate_turns_by_at_most_15_degrees_to_either_side():
+    """A bright spot straight above the centre: how far it goes to the side is the angle's sine."""
+    images = torch.zeros(300, 3, 65, 65)
+    images[:, :, 6, 32] = 1
+    turned = rotate(images, generator())[:, 0].flatten(1).argmax(1) % 65 - 32
+    reach = 26 * math.sin(math.radians(15))  # 6.7 pixels
+    assert -reach - 1 <= turned.min() < 2 - reach
+    assert reach - 2 < turned.max() <= reach + 1
+
+
+def test_rotate_fills_corners_from_the_image():
+    images = torch.full((50, 3, 16, 16), 0.7)
+    torch.testing.assert_close(rotate(images, generator()), images, rtol=0, atol=1e-5)
+
+
+def test_pixels_are_placed_on_the_device_and_labels_stay(bank):
+    placed = place(bank, torch.device("meta"))
+    assert placed.images.device.type == "meta"
+    assert placed.labels is bank.labels
+    assert place(bank, CPU) is bank
+
+
+def test_images_that_do_not_fit_stay(bank, monkeypatch):
+    monkeypatch.setattr(batches, "has_room", lambda *_: False)
+    assert place(bank, torch.device("meta")) is bank
+
+
+def test_a_group_draws_the_episodes_that_single_steps_draw(bank):
+    """Same images, same augmentation, in the same order."""
+    drawn, sizes = [], []
+    for together in (1, 3):
+        spec = Spec.check(
+            {"episodes": 4, "episodes_per_step": together, "augment": ["flip", "rotate"]}
+        )
+        groups = list(epoch_batches(spec, bank, Plan(), epoch=2))
+        sizes.append([len(group) for group in groups])
+        drawn.append([episode for group in groups for episode in group])
+    assert sizes == [[1, 1, 1, 1], [3, 1]]
+    for ours, theirs in zip(*drawn, strict=True):
+        assert torch.equal(ours[0], theirs[0])
+        assert torch.equal(ours[1], theirs[1])
+
+
+def test_labels_are_the_classes_of_the_images(bank):
+    spec = Spec.check({"episodes": 2, "n_query": 3})
+    for ((images, labels),) in epoch_batches(spec, bank, Plan(), epoch=1):
+        assert images.shape == (20, 3, 16, 16)
+        assert labels.view(5, 4).unique(dim=1).shape == (5, 1)
+        assert len(labels.unique()) == 5

@@ -83,23 +83,29 @@ def test_axe_finds_nothing_serious(browser, path, look):
         assert [(v["id"], v["nodes"][0]["html"], v["nodes"][0]["any"]) for v in serious] == []
 
 
+def follow(page, link):
+    """Click, and wait for the page it leads to."""
+    with page.expect_navigation():
+        page.click(link)
+
+
 def test_a_reader_can_leaf_through_the_report_and_back(browser, pages):
     with opened(browser, pages["index"]) as page:
         titles = [page.title()]
         while page.locator("a[rel=next]").count():
-            page.click("a[rel=next]")
+            follow(page, "a[rel=next]")
             titles.append(page.title())
         assert [title.partition(" ·")[0] for title in titles[1:]] == [
             "Problem 1",
             "Problem 2",
             "Problem 3",
         ]
-        page.click("a[rel=prev]")
+        follow(page, "a[rel=prev]")
         assert page.title() == titles[2]
-        page.click(".turn a:not([rel])")
+        follow(page, ".turn a:not([rel])")
         assert page.title() == titles[0]
-        page.click(".bar a:nth-child(2)")
-        page.click(".steps a:last-child")
+        follow(page, ".bar a:nth-child(2)")
+        follow(page, ".steps a:last-child")
         assert page.title() == titles[2]
 
 

@@ -1,6 +1,7 @@
 """Evaluation: what is counted, how sure it is, and that encoding once changes nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -118,6 +119,25 @@ def test_encoding_in_chunks_equals_encoding_at_once(bank, make_spec, method, mon
     for part, other in zip(chunked, whole, strict=True):
         torch.testing.assert_close(part, other, rtol=1e-4, atol=1e-3)
     assert not chunked.raw.requires_grad
+
+
+def test_features_may_be_means_over_mirror_images(bank, make_spec, method):
+    plain, learner = (make(make_spec(**method, flip_test=flip)) for flip in (False, True))
+    found, once = (encode(each, bank, CPU) for each in (learner, plain))
+    mirrored = encode(plain, replace(bank, images=bank.images.flip(-1)), CPU)
+    raw = (once.raw + mirrored.raw) / 2
+    torch.testing.assert_close(found.raw, raw, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        embedded = plain.embed(found.raw)
+    torch.testing.assert_close(found.embedded, embedded, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(found.raw, once.raw, atol=1e-3)
+
+
+def test_mirror_images_have_the_same_features(bank, make_spec):
+    learner = make(make_spec(flip_test=True))
+    mirrored = replace(bank, images=bank.images.flip(-1))
+    pair = (encode(learner, images, CPU).embedded for images in (bank, mirrored))
+    torch.testing.assert_close(*pair, rtol=1e-4, atol=1e-4)
 
 
 def test_encoding_leaves_batch_statistics_alone(bank, make_spec):

@@ -112,7 +112,8 @@ experiments.run(Spec.check({spec.model_dump()!r}))
 def test_runs_alike_share_one_pretraining(make_spec):
     spec = make_spec(epochs=1, pretrain_epochs=2)
     made = run(spec)
-    classifier = run(spec.pretraining(n_classes=6))
+    n_images = len(bank_for(spec, "train").labels)
+    classifier = run(spec.pretraining(n_classes=6, n_images=n_images))
     assert len(list(runs_folder().iterdir())) == 2
     assert len(classifier.history) == 2
     run(make_spec(epochs=1, pretrain_epochs=2, method="adversarial"))
@@ -122,7 +123,7 @@ def test_runs_alike_share_one_pretraining(make_spec):
 
 
 def test_a_classifier_learns_its_classes(make_spec):
-    spec = make_spec(epochs=8, episodes=10, pretrain_epochs=8).pretraining(n_classes=6)
+    spec = make_spec(pretrain_epochs=8).pretraining(n_classes=6, n_images=360)
     history = run(spec).history
     assert history["accuracy"].iloc[-1] > 0.5 > 0.35 > history["accuracy"].iloc[0]
 

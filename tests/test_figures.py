@@ -133,6 +133,41 @@ def test_one_curve_needs_no_name():
     assert [t.get_text() for t in figure.axes[1].texts] == ["chance"]
 
 
+def test_every_seed_is_a_thin_line_below_the_mean():
+    seeds = [HISTORY, HISTORY.assign(val_accuracy=HISTORY["val_accuracy"] + 0.1)]
+    left, right = figures.learning_curves({"a": seeds, "b": seeds}, chance=0.2).axes
+    thin = [line for line in right.lines if line.get_linewidth() == figures.SINGLE["lw"]]
+    thick = [line for line in right.lines if line.get_marker() == "."]
+    assert [list(line.get_ydata()) for line in thin[:2]] == [
+        pytest.approx([20, 30, 40]),
+        pytest.approx([30, 40, 50]),
+    ]
+    assert list(thick[0].get_ydata()) == pytest.approx([25, 35, 45])
+    assert (len(thin), len(thick)) == (4, 2)
+    assert all(line.get_zorder() < thick[0].get_zorder() for line in thin)
+    assert len({line.get_color() for line in (*thin[:2], thick[0])}) == 1
+    assert len(left.lines) == 6
+    assert [t.get_text() for t in right.texts] == ["a", "b", "chance"]
+
+
+def test_a_single_seed_is_drawn_like_a_run():
+    drawings = [
+        figures.svg(figures.learning_curves({"a": of_seeds}), "x")
+        for of_seeds in (HISTORY, [HISTORY])
+    ]
+    assert drawings[0] == drawings[1]
+
+
+def test_losses_show_every_seed():
+    seeds = [HISTORY, HISTORY.assign(loss=HISTORY["loss"] + 2)]
+    (ax,) = figures.losses(seeds, {"loss": "real"}).axes
+    assert [list(line.get_ydata()) for line in ax.lines] == [
+        pytest.approx([3, 0.3, 0.1]),
+        pytest.approx([5, 2.3, 2.1]),
+        pytest.approx([4, 1.3, 1.1]),
+    ]
+
+
 def test_an_episode_grid_names_its_classes_in_order(bank):
     episode = torch.tensor([[12, 13, 14], [0, 1, 2]])
     figure = figures.episode_grid(bank, episode, n_shot=1)
@@ -148,13 +183,6 @@ def test_the_confusion_matrix_shows_percent_of_each_true_class(bank):
     assert cells[(0.5, 0.5)] == "67"
     assert cells[(1.5, 0.5)] == "33"
     assert cells[(1.5, 1.5)] == "100"
-
-
-def test_every_seed_is_a_point_and_their_mean_a_bar():
-    frame = pd.DataFrame({"M": [0, 0, 10], "accuracy": [50.0, 60, 70], "ci95": [1.0, 1, 1]})
-    figure = figures.seeds_and_means(frame, "M")
-    bars = [c for c in figure.axes[0].collections if c.get_linewidth()[0] == 2.2]
-    assert [bar.get_segments()[0][0][1] for bar in bars] == [55, 70]
 
 
 def test_the_training_step_has_a_panel_for_each_network():

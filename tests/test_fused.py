@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from fewshot_lib import fused
 from fewshot_lib.fused import conv_norm_pool_relu
+
+# All at once and kept; in parts of one image, none kept; in parts of two or three, one kept.
+WAYS = [{}, {"CHEAP": 0}, {"IN_CACHE": 1, "KEPT": 0}, {"IN_CACHE": 8000, "KEPT": 8000}]
 
 
 def layers(channels: int = 5) -> nn.Sequential:
@@ -21,26 +25,33 @@ def layers(channels: int = 5) -> nn.Sequential:
     return plain
 
 
+@pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("size", [8, 9])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_features_gradients_and_running_statistics_are_those_of_the_plain_layers(size, layout):
+def test_features_gradients_and_running_statistics_are_those_of_the_plain_layers(
+    size, layout, way, monkeypatch
+):
+    for name, value in way.items():
+        monkeypatch.setattr(fused, name, value)
     plain = layers()
-    fused = copy.deepcopy(plain)
-    images = torch.randn(4, 3, size, size).double().to(memory_format=layout)
+    ours_layers = copy.deepcopy(plain)
+    images = torch.randn(5, 3, size, size).double().to(memory_format=layout)
     ours, theirs = (images.clone().requires_grad_() for _ in range(2))
     for _ in range(3):
-        got, expected = conv_norm_pool_relu(ours, fused[0], fused[1]), plain(theirs)
+        got, expected = conv_norm_pool_relu(ours, *ours_layers[:2]), plain(theirs)
         torch.testing.assert_close(got, expected)
         weights = torch.randn_like(expected)
         (got * weights).sum().backward()
         (expected * weights).sum().backward()
     torch.testing.assert_close(ours.grad, theirs.grad)
-    for (name, value), other in zip(fused.named_parameters(), plain.parameters(), strict=True):
+    for (name, value), other in zip(
+        ours_layers.named_parameters(), plain.parameters(), strict=True
+    ):
         if name == "0.bias":  # cancels: rounding there, nothing here
             assert value.grad is None and other.grad.abs().max() < 1e-9
         else:
             torch.testing.assert_close(value.grad, other.grad)
-    torch.testing.assert_close(fused.state_dict(), plain.state_dict())
+    torch.testing.assert_close(ours_layers.state_dict(), plain.state_dict())
 
 
 def test_a_second_way_back_is_refused_and_not_wrong():
@@ -49,3 +60,22 @@ def test_a_second_way_back_is_refused_and_not_wrong():
     out.sum().backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         out.sum().backward()
+
+
+def test_a_cheap_convolution_s_output_is_kept_no_further_than_allowed(monkeypatch):
+    monkeypatch.setattr(fused, "IN_CACHE", 2**14)
+    conv, norm, *_ = layers(16).float()
+    images = torch.randn(32, 3, 16, 16)
+    output = 4 * 32 * 16 * 16 * 16  # bytes
+
+    def kept(limit: int) -> int:
+        monkeypatch.setattr(fused, "KEPT", limit)
+        saved: list[torch.Tensor] = []
+        with torch.autograd.graph.saved_tensors_hooks(saved.append, lambda x: x):
+            conv_norm_pool_relu(images, conv, norm)
+        return sum(x.nbytes for x in saved if x is not None)
+
+    few, some, all_ = kept(0), kept(output // 2), kept(output)
+    assert few < images.nbytes + output  # a quarter raw, a quarter normalised
+    assert some - few == (output + output // 2) // 2  # and where in it the maxima lie
+    assert all_ - few == output + output // 2

@@ -56,17 +56,33 @@ def test_runs_are_shared_between_the_problems():
     assert second.baseline_spec() == first.main_spec() == third.specs()["Problem 1"]
     assert third.specs()["Problem 2"] == second.main_spec()
     assert third.specs()["Problem 3"] == third.main_spec()
-    assert second.aug_specs()[0, 0] == first.distance_specs()["euclidean"]
+    assert second.aug_specs()[0] == first.distance_specs()["euclidean"]
 
 
-def test_every_number_of_hallucinated_features_is_run_with_every_seed():
-    specs = Problem2.check({"n_augs": [0, 3], "n_seeds": 2, "seed": 5}).aug_specs()
-    assert {key: (s.method, s.n_aug, s.n_aug_test, s.seed) for key, s in specs.items()} == {
-        (0, 5): ("prototypical", 0, 0, 5),
-        (0, 6): ("prototypical", 0, 0, 6),
-        (3, 5): ("hallucination", 3, 3, 5),
-        (3, 6): ("hallucination", 3, 3, 6),
+def test_every_number_of_hallucinated_features_is_trained_and_tested_alike():
+    specs = Problem2.check({"n_augs": [0, 3]}).aug_specs()
+    assert {key: (s.method, s.n_aug, s.n_aug_test) for key, s in specs.items()} == {
+        0: ("prototypical", 0, 0),
+        3: ("hallucination", 3, 3),
     }
+
+
+def test_every_setting_is_run_with_every_seed_and_nothing_else_changed():
+    params = Problem2.check({"n_augs": [0, 3], "n_seeds": 2, "seed": 5})
+    seeded = params.seeded(params.aug_specs())
+    assert {key: spec.seed for key, spec in seeded.items()} == {
+        (0, 5): 5,
+        (0, 6): 6,
+        (3, 5): 5,
+        (3, 6): 6,
+    }
+    for (m, seed), spec in seeded.items():
+        assert spec == params.aug_specs()[m].model_copy(update={"seed": seed})
+
+
+def test_one_seed_is_the_run_itself():
+    params = Problem1.check({"seed": 3})
+    assert params.seeded({"main": params.main_spec()}) == {("main", 3): params.main_spec()}
 
 
 def test_the_runs_before_the_improved_one_may_be_longer():

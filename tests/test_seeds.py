@@ -3,8 +3,15 @@
 import pytest
 import torch
 
-from fewshot_lib.evaluation import Evaluation, interval
-from fewshot_lib.seeds import difference_over_seeds, mean_interval, over_seeds
+from fewshot_lib.evaluation import Evaluation, Interval, interval
+from fewshot_lib.seeds import (
+    difference_over_seeds,
+    mean_interval,
+    of_intervals,
+    over_seeds,
+    seeds_in_words,
+    words,
+)
 
 TRUTH = 0.5
 
@@ -105,3 +112,51 @@ def test_other_queries_or_another_number_of_seeds_are_refused():
         difference_over_seeds([here], [there])
     with pytest.raises(ValueError, match="shorter"):
         difference_over_seeds([here, here], [here])
+
+
+def test_intervals_of_seeds_by_hand():
+    found = of_intervals([Interval(0.5, 0.196, 101), Interval(0.7, 0.196, 101)])
+    # A / S = 0.02 / 2, episodes 0.1**2: V = 0.02, df = 4e-4 / (1e-4 + 1e-6) = 3.96, t = 2.7874
+    assert found.mean == pytest.approx(0.6)
+    assert found.ci95 == pytest.approx(2.7874 * 0.02**0.5, rel=1e-4)
+    assert found.n == 101
+
+
+def test_a_single_seed_s_interval_stays_as_it_is():
+    one = Interval(0.5, 0.01, 600)
+    assert of_intervals([one]) is one
+
+
+def test_what_only_intervals_tell_is_never_surer_than_what_all_episodes_tell():
+    for table in simulated(3, 200, (0.01, 0.08, 0.04), 200):
+        rough = of_intervals([interval(row) for row in table])
+        exact = mean_interval(table)
+        assert rough.mean == pytest.approx(exact.mean)
+        assert rough.ci95 > 0.95 * exact.ci95
+    tables = simulated(3, 200, (0.01, 0.08, 0.04), 1000)
+    share = sum(holds(of_intervals([interval(row) for row in t])) for t in tables) / len(tables)
+    assert share > 0.93
+
+
+def test_intervals_without_width_have_none_together():
+    assert of_intervals([Interval(0.5, 0.0, 10)] * 3) == (0.5, 0.0, 10)
+
+
+def test_one_episode_has_no_spread_of_its_own():
+    found = of_intervals([Interval(0.4, 0.0, 1), Interval(0.6, 0.0, 1)])
+    assert found == (0.5, pytest.approx(12.706 * 0.1, rel=1e-4), 1)  # 0.02 / 2, one degree
+
+
+def test_a_single_seed_is_not_worth_a_word():
+    assert words(1)[2:] == ("", "", "", "")
+    assert "seed" not in " ".join(words(1))
+
+
+def test_several_seeds_are_told_of_wherever_numbers_stand():
+    assert all("3 seeds" in text for text in (words(3).accuracy, words(3).over, words(3).first))
+    assert "both" in words(3).paired
+    assert "up to 3 seeds" in words(1, 3).over
+
+
+def test_seeds_are_told_as_a_range():
+    assert (seeds_in_words(4, 1), seeds_in_words(4, 3)) == ("4", "4 to 6")

@@ -29,14 +29,21 @@ CHANGES = {
     "lr_schedule": "cosine",
     "lr_step": 5,
     "lr_gamma": 0.1,
+    "lr_warmup": 1,
+    "episodes_per_step": 2,
     "ema": 0.5,
     "pretrain_epochs": 1,
+    "pretrain_lr": 0.1,
     "augment": ["flip"],
     "seed": 1,
     "n_way_test": 4,
     "n_shot_test": 5,
     "n_query_test": 5,
     "episodes_val": 100,
+    "flip_test": True,
+    "precision": "bfloat16",
+    "channels_last": True,
+    "compile": True,
     "n_aug": 2,
     "n_aug_test": 3,
     "n_classes": 64,
@@ -149,7 +156,7 @@ def test_an_unknown_parameter_is_refused_with_the_nearest_name():
 
 
 def test_a_parameter_like_no_other_gets_the_list_of_names():
-    with pytest.raises(InputError, match=r"'zzz' \(known: augment, data_dir, "):
+    with pytest.raises(InputError, match=r"'zzz' \(known: augment, channels_last, "):
         Spec.check({"zzz": 5})
 
 
@@ -210,3 +217,10 @@ def test_a_notebook_s_namespace_gives_its_fields_only():
 def test_a_notebook_s_wrong_value_is_an_input_error():
     with pytest.raises(InputError, match=r"^lr='fast'"):
         TrainingParams.from_namespace({"lr": "fast"})
+
+
+def test_a_rise_of_the_learning_rate_ends_with_the_training_at_the_latest():
+    with pytest.raises(InputError, match=r"lr_warmup=3 .* epochs=2: lower it"):
+        Spec.check({"lr_warmup": 3, "epochs": 2})
+    spec = Spec.check({"lr_warmup": 3, "epochs": 3, "pretrain_epochs": 2})
+    assert spec.pretraining(5, 100).lr_warmup == 2

@@ -15,7 +15,8 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import run
 from fewshot_lib.findings import points
 from fewshot_lib.seeds import difference_over_seeds, over_seeds
-from fewshot_lib.sweep import plain, read_sweep
+from fewshot_lib.sweep import plain
+from fewshot_lib.sweep_file import read_sweep
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -41,7 +42,8 @@ def invoke(*arguments):
 
 
 def test_a_grid_is_every_combination(write):
-    settings = read_sweep(write(grid={"lr": [0.1, 0.2], "n_shot": [1, 5, 2]}, seeds=[3, 4]))
+    path = write(grid={"lr": [0.1, 0.2], "n_shot": [1, 5, 2]}, seeds=[3, 4])
+    settings = read_sweep(path).settings
     assert [one.changes for one in settings] == [
         {"lr": lr, "n_shot": k} for lr in (0.1, 0.2) for k in (1, 5, 2)
     ]
@@ -52,7 +54,7 @@ def test_a_grid_is_every_combination(write):
 
 def test_a_list_is_taken_as_it_is(write):
     cases = [{"lr": 0.1}, {"lr": 0.2, "distance": "cosine"}]
-    settings = read_sweep(write(list=cases))
+    settings = read_sweep(write(list=cases)).settings
     assert [one.changes for one in settings] == cases
     assert [len(one.specs) for one in settings] == [1, 1]
 
@@ -68,7 +70,7 @@ def test_a_list_is_taken_as_it_is(write):
         ({"grid": {"lr": [0.1, 0.1]}}, r"trial.yaml: lr has a value twice"),
         ({"seeds": [1, 1]}, r"trial.yaml: seeds has a value twice"),
         ({"grid": {"seed": [1]}, "seeds": [1]}, r"give seeds or vary seed, not both"),
-        ({"grid": {"lr": [0.1]}, "list": [{"lr": 1.0}]}, r"give grid or list, not both"),
+        ({"grid": {"lr": [0.1]}, "list": [{"lr": 1.0}]}, r"give only one of grid, list and sample"),
         ({"list": [{"lr": 0.1}, {"n_shot": 1, "lr": 0.1}]}, r"two settings are the same, setting"),
         ({"base": {"n_way": 1}}, r"trial.yaml: n_way=1: .*greater than or equal to 2"),
         ({"base": {"source": "folder"}}, r"source 'folder' needs its folder: set data_dir"),
@@ -106,7 +108,7 @@ def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project)
     assert settings["accuracy"].is_monotonic_decreasing
     judged = {
         one.changes["lr"]: [run(spec).evaluate(12) for spec in one.specs]
-        for one in read_sweep(path)
+        for one in read_sweep(path).settings
     }
     best = judged[settings["lr"][0]]
     for _, row in settings.iterrows():
@@ -127,7 +129,7 @@ def test_every_run_has_a_row(write):
     runs = pd.read_csv(page.parent / "runs.csv", dtype={"run": str})
     made = {
         run(spec).folder.name: run(spec).evaluate(12).accuracy
-        for one in read_sweep(path)
+        for one in read_sweep(path).settings
         for spec in one.specs
     }
     assert set(runs["run"]) == set(made)

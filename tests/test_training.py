@@ -1,5 +1,7 @@
 """Training: repeatable, resumable at any moment with the same numbers, the best epoch kept."""
 
+import math
+
 import pandas as pd
 import pytest
 import torch
@@ -185,7 +187,7 @@ def test_kept_weights_are_the_average_over_the_steps(tmp_path, make_spec, monkey
 
 
 def test_a_run_starts_from_the_weights_of_a_classifier(tmp_path, make_spec, method):
-    classifier = make_learner(make_spec(pretrain_epochs=1).pretraining(n_classes=6))
+    classifier = make_learner(make_spec(pretrain_epochs=1).pretraining(n_classes=6, n_images=72))
     with torch.no_grad():
         classifier.net.mlp.transform[1].weight.fill_(0.125)
         classifier.net.extractor.encoder[2].conv[0].weight.fill_(0.25)
@@ -196,11 +198,93 @@ def test_a_run_starts_from_the_weights_of_a_classifier(tmp_path, make_spec, meth
 
 
 def test_the_adversaries_learning_rate_stays(make_spec):
-    spec = make_spec(method="adversarial", lr_step=1, gan_lr=0.125)
+    spec = make_spec(method="adversarial", gan_lr=0.125)
     optimizers = make_learner(spec).optimizers()
-    training.set_learning_rates(spec, optimizers, epoch=3)
+    training.set_learning_rate(optimizers, 0.25)
     rates = {name: o.param_groups[0]["lr"] for name, o in optimizers.items()}
-    assert rates == {"main": spec.lr / 4, "generator": 0.125, "discriminator": 0.125}
+    assert rates == {"main": 0.25, "generator": 0.125, "discriminator": 0.125}
+
+
+def rates_of(spec):
+    """The rates of all steps."""
+    steps = range(1, math.ceil(spec.episodes / spec.episodes_per_step) + 1)
+    epochs = range(1, spec.epochs + 1)
+    return [training.learning_rate(spec, epoch, step) for epoch in epochs for step in steps]
+
+
+def test_the_learning_rate_rises_in_equal_steps_from_the_first_on(make_spec):
+    spec = make_spec(lr=0.8, lr_warmup=2, lr_step=3, epochs=4, episodes=4)
+    rising = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    assert rates_of(spec) == pytest.approx([*rising, *[0.8] * 4, *[0.4] * 4])
+
+
+def test_the_cosine_falls_after_the_rise(make_spec):
+    spec = make_spec(lr=0.8, lr_warmup=1, lr_schedule="cosine", epochs=3, episodes=2)
+    assert rates_of(spec) == pytest.approx([0.4, 0.8, 0.8, 0.8, 0.4, 0.4])
+
+
+def test_the_rise_counts_steps_not_episodes(make_spec):
+    spec = make_spec(lr=0.9, lr_warmup=1, epochs=1, episodes=7, episodes_per_step=3)
+    assert rates_of(spec) == pytest.approx([0.3, 0.6, 0.9])
+
+
+def test_a_training_uses_the_rising_rate(tmp_path, make_spec):
+    spec = make_spec(lr=0.08, lr_warmup=2, epochs=3, episodes=2)
+    assert [row["lr"] for row in train_in(tmp_path, spec)] == pytest.approx([0.04, 0.08, 0.08])
+
+
+def test_every_episode_of_a_group_counts_and_an_incomplete_group_makes_a_step(
+    tmp_path, make_spec, method, monkeypatch
+):
+    sizes, done = [], []
+    spec = make_spec(**method, epochs=1, episodes=5, episodes_per_step=2)
+    kind = type(make_learner(spec))
+    learn = kind.learn
+
+    def watched(self, episodes, optimizers):
+        sizes.append(len(episodes))
+        return learn(self, episodes, optimizers)
+
+    monkeypatch.setattr(kind, "learn", watched)
+    monkeypatch.setattr(Progress, "episode", lambda self, epoch, n: done.append(n))
+    (row,) = train_in(tmp_path, spec)
+    assert sizes == [2, 2, 1]
+    assert done == [2, 4, 5]
+    assert math.isfinite(row["loss"])
+
+
+def test_the_average_is_taken_over_steps_not_episodes(tmp_path, make_spec, monkeypatch):
+    updates = []
+    monkeypatch.setattr(training.WeightAverage, "update", lambda *_: updates.append(1))
+    train_in(tmp_path, make_spec(epochs=1, episodes=5, episodes_per_step=2, ema=0.5))
+    assert len(updates) == 3
+
+
+def test_groups_resume_with_the_same_numbers(tmp_path, make_spec):
+    how = {"episodes_per_step": 3, "lr_warmup": 2, "ema": 0.5, "flip_test": True}
+    train_in(tmp_path / "whole", make_spec(**how))
+    train_in(tmp_path / "resumed", make_spec(**how, epochs=2))
+    train_in(tmp_path / "resumed", make_spec(**how))
+    assert_same_run(tmp_path / "whole", tmp_path / "resumed")
+
+
+def test_the_usual_memory_layout_learns_the_same(tmp_path, make_spec, method):
+    plain = train_in(tmp_path / "plain", make_spec(**method))
+    other = train_in(tmp_path / "other", make_spec(**method, channels_last=False))
+    losses = [[row["loss"] for row in history] for history in (plain, other)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)  # rounding grows from step to step
+
+
+def test_bfloat16_learns_too_and_weights_are_stored_as_ever(tmp_path, make_spec, method):
+    """Rounding grows in batches of nine images: the same course, not the same numbers."""
+    how = {**method, "epochs": 1, "episodes": 10}
+    plain = train_in(tmp_path / "plain", make_spec(**how))
+    other = train_in(tmp_path / "other", make_spec(**how, precision="bfloat16"))
+    assert other[0]["loss"] != plain[0]["loss"]
+    assert other[0]["loss"] == pytest.approx(plain[0]["loss"], rel=0.25)
+    files = [load_file(tmp_path / name / WEIGHTS) for name in ("plain", "other")]
+    kinds = [{name: (v.dtype, v.shape) for name, v in weights.items()} for weights in files]
+    assert kinds[0] == kinds[1]
 
 
 def test_selection_episodes_are_the_same_for_all_methods_and_seeds(bank, make_spec, method):

@@ -1,6 +1,5 @@
 """``fewshot report``: run the notebooks, render the pages."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +12,9 @@ from fewshot_lib.commands._engine_options import apply_engine_options, engine_op
 @click.option("--only", multiple=True, metavar="PROBLEM", help="Run these alone: problem1,problem2")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Folder [default: reports/PROFILE]."
+    "--output",
+    metavar="FOLDER",
+    help="Folder [default: reports/PROFILE], or an address that gets a copy: s3://… and others.",
 )
 @engine_options
 @click.pass_context
@@ -22,7 +23,7 @@ def report(
     profile: str,
     only: tuple[str, ...],
     settings: tuple[str, ...],
-    output: Path | None,
+    output: str | None,
     **options: Any,
 ) -> None:
     """Run the notebooks with the parameters of params/PROFILE and render them as HTML.

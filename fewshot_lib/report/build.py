@@ -12,12 +12,14 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.locks import alone
 from fewshot_lib.paths import project_root
 from fewshot_lib.problems import NOTEBOOKS, PROBLEMS, ReportParams
+from fewshot_lib.report import spare
 from fewshot_lib.report.execute import NotebookError, run_notebook
 from fewshot_lib.report.index import INDEX, write_index
 from fewshot_lib.report.params import check_notebook, load_params, notebook_path, select
 from fewshot_lib.report.progress import Display
 from fewshot_lib.report.provenance import provenance
 from fewshot_lib.report.render import Page, page_title, prepared, render_notebook
+from fewshot_lib.report.send import Destination, is_address
 from fewshot_lib.report.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
 from fewshot_lib.results import Results
 
@@ -26,31 +28,37 @@ INTERRUPT_STATUS = 130
 
 
 def make_report(
-    profile: str, only: Iterable[str], settings: Iterable[str], output: Path | None
-) -> tuple[int, Path]:
+    profile: str, only: Iterable[str], settings: Iterable[str], output: str | Path | None
+) -> tuple[int, Path | str]:
     """Run and render the notebooks of a profile.
 
     Args:
         profile: folder of ``params/``.
         only: problems to run, all if empty.
         settings: ``key=value`` changes of the parameters.
-        output: folder of the report; ``reports/<profile>`` by default.
+        output: folder of the report; ``reports/<profile>`` by default. An address like
+            ``s3://bucket/folder`` gets a copy of what is made there.
 
     Returns:
         Exit status (0 complete, 1 a notebook failed, 2 it failed for wrong input, 130
         interrupted) and the path of the front page.
 
     Raises:
-        InputError: something is wrong that can be known before anything runs.
+        InputError: something is wrong that can be known before anything runs, or the report
+            cannot be sent to its address.
     """
     names = select(only)
     params = load_params(profile, names, settings)
     for name in names:
         check_notebook(name)
-    folder = writable(output or project_root() / "reports" / profile)
+    target = Destination(output) if is_address(output) else None
+    own = project_root() / "reports" / profile
+    folder = writable(own if target or not output else Path(output))
     with alone(folder / ".lock", f"report {folder}"):
         report = Report(folder, params, Status(folder, profile, provenance(profile)))
-        return report.run(), folder / INDEX
+        status = report.run()
+        sent = target is not None and status != INTERRUPT_STATUS
+        return status, target.send(folder) if sent else folder / INDEX
 
 
 def writable(folder: Path) -> Path:
@@ -98,6 +106,7 @@ class Report:
             self.mark_interrupted()
             return INTERRUPT_STATUS
         finally:
+            spare.drop()
             signal.signal(signal.SIGTERM, before)
         entries = self.status.entries
         failed = {n for n in self.names if n in entries and entries[n]["state"] != COMPLETE}
@@ -124,10 +133,16 @@ class Report:
         self.status.start(name, notebook=target.name, parameters=values)
         self.refresh()
         display.start(name)
+
+        def on_cell(done: int, total: int) -> None:
+            display.on_cell(done, total)
+            if name != self.names[-1]:
+                spare.prepare()
+
         os.environ["FEWSHOT_REPORT"] = str(self.folder)  # where the summary finds run.json
         try:
             with self.results.collected(name):
-                run_notebook(notebook_path(name), target, values, display.on_cell)
+                run_notebook(notebook_path(name), target, values, on_cell)
         except NotebookError as error:
             if error.is_input:
                 self.wrong_input.add(name)

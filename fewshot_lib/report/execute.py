@@ -16,6 +16,7 @@ from papermill import PapermillExecutionError, execute_notebook
 from traitlets import default
 
 from fewshot_lib.paths import project_root, replacing
+from fewshot_lib.report import spare
 
 
 class ThisPythonSpecs(KernelSpecManager):
@@ -31,6 +32,15 @@ class ThisPythonManager(AsyncKernelManager):
     @default("kernel_spec_manager")
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return ThisPythonSpecs(parent=self)
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **how: Any) -> None:
+        """Start the kernel, or let the spare process become it."""
+        process = spare.take(kernel_cmd, how)
+        if process is None:
+            return await super()._async_launch_kernel(kernel_cmd, **how)
+        provisioner = self.provisioner
+        provisioner.process, provisioner.pid, provisioner.pgid = process, process.pid, process.pid
+        return self._reconcile_connection_info(provisioner.connection_info)
 
 
 class NotebookError(Exception):

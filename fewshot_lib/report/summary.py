@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_lib.evaluation import Interval
-from fewshot_lib.experiments import Run
 from fewshot_lib.findings import difference
 from fewshot_lib.problems import NOTEBOOKS, PROBLEMS, ReportParams
 from fewshot_lib.progress import duration
 from fewshot_lib.report.params import load_params
 from fewshot_lib.report.status import COMPLETE, STATUS
+from fewshot_lib.seeded import SeedRuns
 from fewshot_lib.spec import DataParams, Spec
 
 
@@ -51,7 +51,15 @@ def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
     return specs
 
 
-def gap_to_first(runs: dict[str, Run], n_episodes: int, split: str = "val") -> dict[str, Interval]:
+def headline_seeds(params: dict[str, ReportParams]) -> dict[tuple[str, int], Spec]:
+    """The same runs with every seed of their problem, by name and seed."""
+    parts = [p.seeded(headline_specs({name: p})) for name, p in params.items()]
+    return {key: spec for part in parts for key, spec in part.items()}
+
+
+def gap_to_first(
+    runs: dict[str, SeedRuns], n_episodes: int, split: str = "val"
+) -> dict[str, Interval]:
     """Paired difference of every run to Problem 1's, where both used the same images."""
     if (first := runs.get("Problem 1")) is None:
         return {}

@@ -18,7 +18,8 @@ from fewshot_lib.report.build import writable
 from fewshot_lib.report.compare import MAIN, SIGNS, curves, curves_in_words, episodes_in_words
 from fewshot_lib.report.provenance import provenance
 from fewshot_lib.report.render import Page, neighbours, render_page, shown
-from fewshot_lib.sweep import Result, Setting, read_sweep, runs_table, sweep, table, varied
+from fewshot_lib.sweep import Result, runs_table, sweep, table, varied
+from fewshot_lib.sweep_file import Plan, Range, Setting, read_sweep
 
 SETTINGS, RUNS, INDEX = "settings", "runs", "index.html"
 CURVES = 6  # settings whose learning curves are drawn, the best ones
@@ -42,13 +43,13 @@ def make_sweep(
     Raises:
         InputError: the file is wrong or the folder cannot be written to.
     """
-    settings = read_sweep(path)
+    plan = read_sweep(path)
     folder = writable(output or project_root() / "reports" / "sweeps" / path.stem)
-    results, failed, failure = sweep(settings, n_episodes)
+    results, failed, failure = sweep(plan, n_episodes)
     if not results:
         return "", None, failure
     write_tables(folder, {SETTINGS: table(results), RUNS: runs_table(results)})
-    values = page_values(path.stem, results, failed, n_episodes)
+    values = page_values(path.stem, results, failed, n_episodes) | {"sampled": sampled(plan)}
     write_text(folder / INDEX, render_page("sweep.html.j2", **values))
     return as_text(values["parameters"], values["rows"]), folder / INDEX, failure
 
@@ -93,6 +94,21 @@ def page_values(
         "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | made,
         **neighbours([Page(INDEX, title)], INDEX),
     }
+
+
+def sampled(plan: Plan) -> str:
+    """How the settings were chosen, if they were sampled."""
+    if not plan.ranges:
+        return ""
+    words = {
+        name: f"from {one.low} to {one.high}{', logarithmic' if one.log else ''}"
+        if isinstance(one, Range)
+        else f"one of {' · '.join(map(shown, one))}"
+        for name, one in plan.ranges.items()
+    }
+    return f"{plan.params.trials} trials, sampled by Optuna: " + "; ".join(
+        f"{name} {text}" for name, text in words.items()
+    )
 
 
 def ranking(results: Sequence[Result]) -> list[Row]:
