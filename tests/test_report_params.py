@@ -15,9 +15,10 @@ from fewshot_lib.report.params import (
     read_yaml,
     select,
 )
+from fewshot_lib.sweep_file import read_sweep
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted(ROOT.glob("params/*/*.yaml"))
+FILES = sorted(ROOT.glob("params/*/problem*.yaml"))
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001", "+1e-3"])
@@ -162,3 +163,13 @@ def test_the_projects_notebooks_agree_with_their_problems(name):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_projects_profiles_are_valid(path, tmp_path):
     problem_params(path, path.stem, {"data_dir": str(tmp_path)})
+
+
+def test_the_laptops_ablation_ends_with_its_main_run(tmp_path, monkeypatch):
+    """Each setting is made of the one before, the last is the profile's own recipe."""
+    monkeypatch.setattr("fewshot_lib.sweep_file.project_root", lambda: tmp_path)
+    folder = tmp_path / "data" / "mini_imagenet"
+    folder.mkdir(parents=True)
+    *_, last = read_sweep(ROOT / "params" / "laptop" / "ablation.yaml").settings
+    params = load_params("laptop", ["problem1"], [f"data_dir={folder}"])
+    assert last.specs[0] == params["problem1"].main_spec()
