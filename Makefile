@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 TOOLS := .venv/.installed-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lab lint bench clean
+.PHONY: help report record test lab lint bench clean
 
 help:  ## show this list
 	@echo "make TARGET [PROFILE=quick] [ARGS='more arguments'] [PYTHON=python3.11]"
@@ -16,6 +16,9 @@ help:  ## show this list
 
 report: $(STAMP)  ## run all experiments of a PROFILE and write reports/PROFILE/index.html
 	@.venv/bin/fewshot report $(PROFILE) $(ARGS)
+
+record: $(STAMP)  ## keep the report of a PROFILE in reports/reference, and README's table up to date
+	@.venv/bin/python -m fewshot_lib.report.headline $(PROFILE)
 
 test: $(TOOLS)  ## run the tests
 	@.venv/bin/python -m pytest $(ARGS)

@@ -166,6 +166,12 @@ class PrototypicalNet(nn.Module):
         return self.mlp(self.extractor(images))
 
 
+def start_at_zero(layer: nn.Linear) -> None:
+    """Let the layer give nothing until it has learned something."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+
+
 class HallucinationNet(nn.Module):
     """Problem 2: imagines further features of an image's class from noise.
 
@@ -187,8 +193,7 @@ class HallucinationNet(nn.Module):
             nn.Linear(size // 4, size),
         )
         if residual:
-            nn.init.zeros_(self.encoder[-1].weight)
-            nn.init.zeros_(self.encoder[-1].bias)
+            start_at_zero(self.encoder[-1])
 
     def hidden(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Hidden activations ``(..., n_aug, d/4)`` of every fake."""
@@ -264,19 +269,27 @@ class Extractor(nn.Module):
 
 
 class Generator(nn.Module):
-    """Problem 3: features ``(..., d)`` and noise ``(..., m, 128)`` to fakes ``(..., m, d)``."""
+    """Problem 3: features ``(..., d)`` and noise ``(..., m, 128)`` to fakes ``(..., m, d)``.
 
-    def __init__(self, size: int, noise_size: int = NOISE_SIZE):
+    Args:
+        residual: as of ``HallucinationNet``.
+    """
+
+    def __init__(self, size: int, noise_size: int = NOISE_SIZE, residual: bool = False):
         super().__init__()
+        self.residual = residual
         self.generate = nn.Sequential(
             nn.Linear(size + noise_size, size // 4),
             nn.ReLU(inplace=True),
             nn.Linear(size // 4, size),
         )
+        if residual:
+            start_at_zero(self.generate[-1])
 
     def forward(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         repeated = features.unsqueeze(-2).expand(*noise.shape[:-1], -1)
-        return self.generate(torch.cat([repeated, noise], dim=-1))
+        fakes = self.generate(torch.cat([repeated, noise], dim=-1))
+        return fakes + repeated if self.residual else fakes
 
 
 class Discriminator(nn.Module):

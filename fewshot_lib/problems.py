@@ -127,7 +127,13 @@ class Problem3(ReportParams):
         return self.adversarial("original")
 
     def adversarial(self, variant: str) -> Spec:
-        return self.spec(method="adversarial", variant=variant)
+        return self.spec(method="adversarial", variant=variant, **self.only_of(variant))
+
+    def only_of(self, variant: str) -> dict[str, Any]:
+        """Mixed prototypes have Problem 2's M and a generator that learns as fast as the rest."""
+        if variant == "mixed":
+            return {"n_aug": self.n_aug, "gan_lr": self.lr}
+        return {"n_aug": 0}
 
     def specs(self) -> dict[str, Spec]:
         """All methods in the main setting, by the name the report gives them."""
@@ -137,6 +143,7 @@ class Problem3(ReportParams):
             "Problem 2": self.spec(method="hallucination", **before),
             "Problem 3": self.adversarial("original"),
             "AFHN": self.adversarial("afhn"),
+            "Mixed": self.adversarial("mixed"),
         }
 
 

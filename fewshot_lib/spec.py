@@ -133,13 +133,14 @@ class TrainingParams(DataParams):
 
 
 USED_BY = {
-    "n_aug": {"hallucination"},
+    "n_aug": {"hallucination", "adversarial"},
     "n_aug_test": {"hallucination", "adversarial"},
     "n_classes": {"classification"},
     "residual": {"hallucination"},
     "variant": {"adversarial"},
     "gan_lr": {"adversarial"},
     "fake_weight": {"adversarial"},
+    "gan_weight": {"adversarial"},
 }
 
 
@@ -160,9 +161,10 @@ class Spec(TrainingParams):
     n_aug: Annotated[int, Field(ge=0)] = 0  # hallucinated features per support in training
     n_aug_test: Annotated[int, Field(ge=0)] | None = None  # None: as in training
     residual: bool = False  # hallucination only: fakes start as copies of the real feature
-    variant: Literal["original", "afhn"] = "original"  # adversarial only
+    variant: Literal["original", "afhn", "mixed"] = "original"  # adversarial only
     gan_lr: Positive = 1e-4  # adversarial only: Adam of generator and discriminator
     fake_weight: Positive | None = None  # adversarial only; None: 0.5 / the generator's loss
+    gan_weight: NonNegative = 0.1  # variant mixed: of the critic's part in the generator's loss
 
     @model_validator(mode="before")
     @classmethod
@@ -178,9 +180,19 @@ class Spec(TrainingParams):
             default = 0 if name == "n_aug_test" else type(self).model_fields[name].default
             if self.method not in methods and getattr(self, name) != default:
                 raise ValueError(f"method '{self.method}' does not use {name}: leave it out")
+        if self.method == "adversarial":
+            self._takes_what_its_variant_uses()
         if self.method == "classification" and self.n_classes < 2:
             raise ValueError("method 'classification' needs n_classes, 2 or more")
         return self
+
+    def _takes_what_its_variant_uses(self) -> None:
+        if self.variant == "mixed" and not self.n_aug:
+            raise ValueError("variant 'mixed' needs n_aug, 1 or more")
+        for name in ("n_aug", "gan_weight"):
+            default = type(self).model_fields[name].default
+            if self.variant != "mixed" and getattr(self, name) != default:
+                raise ValueError(f"variant '{self.variant}' does not use {name}: leave it out")
 
     def pretraining(self, n_classes: int, n_images: int) -> Self:
         """The classifier that this run starts from.

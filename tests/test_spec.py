@@ -51,6 +51,7 @@ CHANGES = {
     "variant": "afhn",
     "gan_lr": 0.1,
     "fake_weight": 0.25,
+    "gan_weight": 0.5,
 }
 OF_SOURCES = {
     "rotations": ("omniglot", False),
@@ -69,6 +70,7 @@ def test_every_field_changes_the_identity(field):
     needed = {
         "n_aug": {"method": "hallucination", "n_aug": 1},
         "residual": {"method": "hallucination"},
+        "gan_weight": {"method": "adversarial", "variant": "mixed", "n_aug": 1},
         "n_classes": {"method": "classification", "n_classes": 5},
     }
     base = BASE | needed.get(field, {})
@@ -140,12 +142,25 @@ def test_hallucinated_features_in_the_test_are_those_of_training_unless_given():
         ("prototypical", "gan_lr", 0.1),
         ("hallucination", "variant", "afhn"),
         ("hallucination", "fake_weight", 0.1),
-        ("adversarial", "n_aug", 1),
+        ("hallucination", "gan_weight", 0.2),
     ],
 )
 def test_a_method_refuses_what_it_does_not_use(method, name, value):
     with pytest.raises(InputError, match=f"^method '{method}' does not use {name}: leave it out"):
         Spec.check({"method": method, name: value})
+
+
+@pytest.mark.parametrize("variant", ["original", "afhn"])
+@pytest.mark.parametrize("name", ["n_aug", "gan_weight"])
+def test_a_variant_refuses_what_it_does_not_use(variant, name):
+    words = f"^variant '{variant}' does not use {name}: leave it out"
+    with pytest.raises(InputError, match=words):
+        Spec.check({"method": "adversarial", "variant": variant, name: 1})
+
+
+def test_mixed_prototypes_need_fakes():
+    with pytest.raises(InputError, match=r"^variant 'mixed' needs n_aug, 1 or more$"):
+        Spec.check({"method": "adversarial", "variant": "mixed"})
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name():

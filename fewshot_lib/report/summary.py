@@ -44,10 +44,11 @@ def complete_params(notebooks: dict[str, dict[str, Any]]) -> dict[str, ReportPar
 
 
 def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
-    """The main run of every finished problem, and AFHN's."""
+    """The main run of every finished problem, and Problem 3's other variants."""
     specs = {f"Problem {name[-1]}": p.main_spec() for name, p in params.items()}
     if "problem3" in params:
-        specs["AFHN"] = params["problem3"].adversarial("afhn")
+        variants = {"AFHN": "afhn", "Mixed": "mixed"}
+        specs |= {name: params["problem3"].adversarial(v) for name, v in variants.items()}
     return specs
 
 

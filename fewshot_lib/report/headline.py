@@ -1,0 +1,126 @@
+"""A report's result in a few numbers, and the table that README shows of recorded reports.
+
+``python -m fewshot_lib.report.headline PROFILE`` records ``reports/PROFILE`` in
+``reports/reference/`` and brings README's table up to date; without a profile only the latter.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.evaluation import Interval
+from fewshot_lib.findings import points
+from fewshot_lib.paths import project_root, write_text
+from fewshot_lib.published import HEADLINE, ORIGINAL, PUBLISHED
+from fewshot_lib.report.status import STATUS
+from fewshot_lib.results import RESULTS
+from fewshot_lib.seeded import SeedEvaluations, SeedRuns
+
+FILE = "headline.json"
+BEGIN, END = "<!-- results: made by make record -->", "<!-- results end -->"
+NOTHING = "–"
+
+
+def keep(
+    runs: Mapping[str, SeedRuns],
+    judged: Mapping[str, SeedEvaluations],
+    gaps: Mapping[str, Interval],
+    split: str,
+) -> None:
+    """Write the accuracies of a split beside the pages of the report that is being made, if any.
+
+    Args:
+        gaps: paired differences to Problem 1.
+    """
+    if not (folder := os.environ.get("FEWSHOT_REPORT")):
+        return
+    path = Path(folder) / FILE
+    kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    kept[split] = [
+        {
+            "method": name,
+            "runs": [run.folder.name for run in runs[name].seeds],
+            "accuracy": evaluations.accuracy,
+            "against Problem 1": gaps.get(name),
+        }
+        for name, evaluations in judged.items()
+    ]
+    spec = next(iter(runs.values())).spec
+    kept["data"] = f"{spec.source}, {spec.image_size} px"
+    write_text(path, json.dumps(kept, indent=1) + "\n")
+
+
+def record(profile: str) -> None:
+    """Copy a finished report's pages and numbers to ``reports/reference/``.
+
+    Raises:
+        InputError: there is no finished report of this profile.
+    """
+    folder = project_root() / "reports" / profile
+    if not (folder / FILE).is_file():
+        raise InputError(f"{folder} holds no finished report: make report PROFILE={profile}")
+    target = project_root() / "reports" / "reference" / profile
+    target.mkdir(parents=True, exist_ok=True)
+    for path in [*folder.glob("*.html"), *(folder / name for name in (RESULTS, STATUS, FILE))]:
+        shutil.copy(path, target)
+
+
+def results_table() -> str:
+    """Markdown of all recorded headlines, beside the original's and published values."""
+    head = "| data, classes | method | original | published | this project | − Problem 1 | runs |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows()])
+
+
+def rows() -> Iterator[str]:
+    for path in sorted((project_root() / "reports" / "reference").glob(f"*/{FILE}")):
+        kept = json.loads(path.read_text("utf-8"))
+        for split, words in (("val", "validation"), ("test", "test")):
+            for entry in kept.get(split, []):
+                where = (
+                    f"[{kept['data']}](reports/reference/{path.parent.name}/index.html), {words}"
+                )
+                yield row(where, entry)
+
+
+def row(where: str, entry: dict[str, Any]) -> str:
+    """One method's line; the original's and published values are of mini-ImageNet at 84 px."""
+    method, gap = entry["method"], entry["against Problem 1"]
+    original = ORIGINAL.get(HEADLINE.get(method))
+    mean, ci95, n = entry["accuracy"]
+    cells = [
+        where,
+        method,
+        f"{original:.2f}" if original else NOTHING,
+        PUBLISHED.get(method, NOTHING),
+        f"{100 * mean:.2f} ± {100 * ci95:.2f} ({n:,} episodes)",
+        points(Interval(*gap)) if gap else NOTHING,
+        ", ".join(f"`{name}`" for name in entry["runs"]),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def updated(readme: str) -> str:
+    """README's text with the table as it should be."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{results_table()}\n{END}{after}"
+
+
+def main(profiles: list[str]) -> None:
+    for profile in profiles:
+        record(profile)
+    path = project_root() / "README.md"
+    write_text(path, updated(path.read_text("utf-8")))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
