@@ -1,10 +1,11 @@
 """Problem 3, improved: what the generator imagines takes part in the classification."""
 
 import torch
+from torch import nn
 
 from fewshot_lib import losses
 from fewshot_lib.adversarial import PAIR, AFHNLearner
-from fewshot_lib.learners import Metrics
+from fewshot_lib.learners import Metrics, Optimizers
 from fewshot_lib.networks import Generator, feature_size
 from fewshot_lib.spec import Spec
 
@@ -16,29 +17,51 @@ class MixedLearner(AFHNLearner):
     alone. Here a prototype is the mean of real supports and their ``n_aug`` fakes, in training as
     in the test, and queries are compared by the network's own distance:
 
-    1. Extractor: classify the queries by real prototypes and by mixed ones.
+    1. Extractor and generator together: classify the queries by mixed prototypes.
     2. Critic: tell real supports from fakes, given the support (AFHN's).
-    3. Generator: make mixed prototypes that classify the real queries and, with the weight
-       ``gan_weight``, convince the critic and keep fakes apart.
+    3. Generator: the same as in 1 and, with the weight ``gan_weight``, convince the critic and
+       keep fakes apart.
 
-    The generator adds to the real feature, and adds nothing at first: AFHN's one-sided ratio is
-    infinite there, so the original's two-sided form keeps fakes apart.
+    Fakes live among the encoder's features, before the head, as Problem 2's do. The generator
+    adds to the real feature, and adds nothing at first: AFHN's one-sided ratio is infinite there,
+    so the original's two-sided form keeps fakes apart.
     """
 
     def __init__(self, spec: Spec):
         super().__init__(spec)
         self.generator = Generator(feature_size(spec.image_size), residual=True)
 
-    def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
+    def features_of(self, images: torch.Tensor) -> torch.Tensor:
+        """Encoder features ``(n_way, n_shot + n_query, d)``; fakes live among these."""
+        return self.by_class(self.raw_to_learn(images))
+
+    def optimizers(self) -> Optimizers:
+        together = nn.ModuleList([self.net, self.distance, self.generator])
+        return super().optimizers() | {"main": self.main_optimizer(together)}
+
+    def extractor_loss(self, images: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+        features = self.features_of(images)
         support, _ = self.support_and_query(features)
-        return self.mixed_logits(features, self.fakes(support, self.spec.n_aug)[0])
+        logits = self.mixed_logits(features, self.fakes(support, self.spec.n_aug)[0])
+        loss = losses.classification_loss(logits)
+        return loss, {"loss": loss, "accuracy": losses.accuracy(logits.detach())}
 
     def mixed_logits(self, features: torch.Tensor, fakes: torch.Tensor) -> torch.Tensor:
         """Logits of the real queries against prototypes of real supports and their fakes."""
         support, query = self.support_and_query(features)
-        n_aug = fakes.shape[-2]
-        mixed = torch.lerp(support, fakes.mean(-2), n_aug / (n_aug + 1))
-        return self.distance(query, mixed.mean(1))
+        prototypes = self.embed(mix(support, fakes)).mean(1)
+        return self.distance.compare(self.embed(query), prototypes)
+
+    def embed_mixed(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        return self.embed(mix(raw, self.fakes(raw, n_aug, generator)[0]))
+
+    def spaces(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        fakes, mlp = self.fakes(raw, n_aug, generator)[0], self.net.mlp
+        return {"before MLP": (raw, fakes), "after MLP": (mlp(raw), mlp(fakes))}
 
     def fooling(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         support, _ = self.support_and_query(features)
@@ -49,3 +72,9 @@ class MixedLearner(AFHNLearner):
         loss = losses.classification_loss(self.mixed_logits(features, fakes))
         loss = loss + self.spec.gan_weight * (convincing + apart)
         return loss, {"generator_loss": loss}
+
+
+def mix(real: torch.Tensor, fakes: torch.Tensor) -> torch.Tensor:
+    """Mean ``(..., d)`` of each feature ``(..., d)`` and its fakes ``(..., m, d)``."""
+    n_aug = fakes.shape[-2]
+    return torch.lerp(real, fakes.mean(-2), n_aug / (n_aug + 1))

@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from fewshot_lib.batches import make_batch
+from fewshot_lib.episodes import sample_episodes
 from fewshot_lib.losses import classification_loss
 from fewshot_lib.methods import make_learner
 from fewshot_lib.networks import Generator
-from fewshot_lib.randomness import seeded
+from fewshot_lib.randomness import seeded, stream
 
 
 @pytest.fixture
@@ -31,14 +33,17 @@ def wake(generator: Generator) -> None:
 def test_untrained_fakes_are_copies_and_change_nothing(learner, features):
     fakes, _ = learner.fakes(features, 3)
     assert torch.equal(fakes, features.unsqueeze(-2).expand_as(fakes))
-    real = learner.compare(features.unsqueeze(-2))
-    assert learner.fake_logits(features).detach() == pytest.approx(real.detach().view(3, 2, 3))
+    support, query = learner.support_and_query(learner.embed(features).detach())
+    real = learner.distance(query, support.mean(1)).detach()
+    mixed = learner.mixed_logits(features, fakes[:, :1]).detach()
+    assert mixed == pytest.approx(real, rel=1e-4)
 
 
 def test_a_mixed_prototype_is_the_mean_of_a_support_and_its_fakes(learner, features):
     fakes = torch.randn(3, 1, 3, 64)
-    prototypes = torch.cat([features[:, :1].unsqueeze(-2), fakes], dim=-2).mean((1, 2))
-    expected = -torch.cdist(features[:, 1:].flatten(0, 1), prototypes).square()
+    mlp = learner.net.mlp
+    prototypes = mlp(torch.cat([features[:, :1].unsqueeze(-2), fakes], dim=-2).mean((1, 2)))
+    expected = -torch.cdist(mlp(features[:, 1:]).flatten(0, 1), prototypes).square().detach()
     found = learner.mixed_logits(features, fakes).flatten(0, 1)
     assert found.detach() == pytest.approx(expected, rel=1e-4)
 
@@ -49,10 +54,20 @@ def test_test_prototypes_are_those_of_training(learner, features):
     with seeded("noise"):
         tested = learner.embed_mixed(raw, 3, None)
     with seeded("noise"):
-        fakes, _ = learner.fakes(learner.net.mlp(raw), 3)
-    real = learner.net.mlp(raw).unsqueeze(-2)
-    expected = torch.cat([real, fakes], dim=-2).mean(-2)
+        fakes, _ = learner.fakes(raw, 3)
+    expected = learner.net.mlp(torch.cat([raw.unsqueeze(-2), fakes], dim=-2).mean(-2))
     assert tested.detach() == pytest.approx(expected.detach(), abs=1e-5)
+
+
+def test_extractor_and_generator_learn_together(learner, bank):
+    spec = learner.spec
+    episodes = sample_episodes(bank, 1, spec.n_way, spec.n_shot, spec.n_query, stream("some"))
+    images = make_batch(bank, episodes, torch.device("cpu"))
+    before = {k: v.clone() for k, v in learner.named_parameters()}
+    learner.extractor_step([(images,)], learner.optimizers()["main"])
+    moved = {k for k, v in learner.named_parameters() if not torch.equal(v, before[k])}
+    assert {"generator.generate.2.weight", "net.mlp.transform.1.weight"} <= moved
+    assert not [name for name in moved if name.startswith("discriminator")]
 
 
 def test_the_generator_is_told_how_its_prototypes_classify(learner, features):
