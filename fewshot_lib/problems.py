@@ -127,13 +127,8 @@ class Problem3(ReportParams):
         return self.adversarial("original")
 
     def adversarial(self, variant: str) -> Spec:
-        return self.spec(method="adversarial", variant=variant, **self.only_of(variant))
-
-    def only_of(self, variant: str) -> dict[str, Any]:
-        """Mixed prototypes have Problem 2's M and a generator that learns as fast as the rest."""
-        if variant == "mixed":
-            return {"n_aug": self.n_aug, "gan_lr": self.lr}
-        return {"n_aug": 0}
+        n_aug = self.n_aug if variant == "mixed" else 0  # the others have two fakes of each feature
+        return self.spec(method="adversarial", variant=variant, n_aug=n_aug)
 
     def specs(self) -> dict[str, Spec]:
         """All methods in the main setting, by the name the report gives them."""

@@ -126,7 +126,7 @@ def test_formulas_are_mathml(report):
 def test_trained_runs_are_shared_between_notebooks(report):
     """Problem 1's main run serves all four notebooks: one folder for every different spec."""
     specs = [p.read_text() for p in (report.parent / "runs").glob("*/spec.yaml")]
-    assert len(specs) == len(set(specs)) == 14
+    assert len(specs) == len(set(specs)) == 15
 
 
 def test_wrong_input_found_while_running_is_told_and_exits_with_2(report, monkeypatch):
