@@ -72,7 +72,7 @@ class AdversarialLearner(PrototypicalLearner):
     ) -> torch.Tensor:
         real = self.net.mlp(raw)
         fakes, _ = self.fakes(real, n_aug, generator)
-        return self.distance.prepare(torch.lerp(real, fakes.mean(-2), n_aug / (n_aug + 1)))
+        return self.distance.prepare(mix(real, fakes))
 
     def spaces(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
@@ -248,3 +248,9 @@ class AFHNLearner(AdversarialLearner):
             fakes, _ = self.fakes(support)
         loss = losses.critic_loss(self.discriminator, support, fakes)
         return loss, {"discriminator_loss": loss}
+
+
+def mix(real: torch.Tensor, fakes: torch.Tensor) -> torch.Tensor:
+    """Mean ``(..., d)`` of each feature ``(..., d)`` and its fakes ``(..., m, d)``."""
+    n_aug = fakes.shape[-2]
+    return torch.lerp(real, fakes.mean(-2), n_aug / (n_aug + 1))

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from fewshot_lib import losses
-from fewshot_lib.adversarial import PAIR, AFHNLearner
+from fewshot_lib.adversarial import PAIR, AFHNLearner, mix
 from fewshot_lib.learners import Metrics, Optimizers
 from fewshot_lib.networks import Generator, feature_size
 from fewshot_lib.spec import Spec
@@ -72,9 +72,3 @@ class MixedLearner(AFHNLearner):
         loss = losses.classification_loss(self.mixed_logits(features, fakes))
         loss = loss + self.spec.gan_weight * (convincing + apart)
         return loss, {"generator_loss": loss}
-
-
-def mix(real: torch.Tensor, fakes: torch.Tensor) -> torch.Tensor:
-    """Mean ``(..., d)`` of each feature ``(..., d)`` and its fakes ``(..., m, d)``."""
-    n_aug = fakes.shape[-2]
-    return torch.lerp(real, fakes.mean(-2), n_aug / (n_aug + 1))
