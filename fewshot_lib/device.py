@@ -84,7 +84,7 @@ def make_plan(spec: TrainingParams, device: torch.device) -> Plan:
     """
     on_gpu = device.type == "cuda"
     bfloat16 = spec.precision == "bfloat16" or (
-        spec.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported(False)
+        spec.precision == "auto" and multiplies_bfloat16(device)
     )
     # With float32 a GPU convolves as fast the other way round, and need not turn weights.
     channels_last = bfloat16 or not on_gpu if spec.channels_last is None else spec.channels_last
@@ -94,6 +94,13 @@ def make_plan(spec: TrainingParams, device: torch.device) -> Plan:
     long_enough = on_gpu and spec.epochs * spec.episodes >= COMPILE_FROM
     compiled = long_enough and can_compile(device) if spec.compile is None else spec.compile
     return Plan(device, bfloat16, channels_last, compiled)
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has units for it (Tensor Cores, AMX); without them float32 is faster."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
 
 
 def can_compile(device: torch.device) -> bool:

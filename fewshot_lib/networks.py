@@ -71,7 +71,6 @@ def suits_fused_layers(images: torch.Tensor) -> bool:
     return (
         images.device.type == "cpu"
         and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
         and images.is_contiguous(memory_format=torch.channels_last)
     )
 

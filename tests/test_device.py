@@ -62,8 +62,18 @@ def hopper(monkeypatch):
     monkeypatch.setattr(device, "find_spec", lambda name: name)
 
 
-def test_a_cpu_computes_in_float32_with_channels_last_and_compiles_nothing():
-    assert plan_for(CPU, epochs=100, episodes=2000) == Plan(CPU, False, True, False)
+@pytest.mark.parametrize("has_units", [True, False])
+def test_a_cpu_computes_in_bfloat16_only_if_made_for_it_and_compiles_nothing(
+    monkeypatch, has_units
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_units})
+    assert plan_for(CPU, epochs=100, episodes=2000) == Plan(CPU, has_units, True, False)
+    assert plan_for(CPU, precision="float32") == Plan(CPU, False, True, False)
+
+
+def test_a_torch_that_cannot_tell_what_the_cpu_has_computes_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert plan_for(CPU) == Plan(CPU, False, True, False)
 
 
 def test_what_the_spec_says_is_done():

@@ -54,6 +54,32 @@ def test_features_gradients_and_running_statistics_are_those_of_the_plain_layers
     torch.testing.assert_close(ours_layers.state_dict(), plain.state_dict())
 
 
+def results(block, network: nn.Sequential, images: torch.Tensor) -> list[torch.Tensor]:
+    """Features, gradients of images and parameters, and running statistics, in float32."""
+    images = images.clone().requires_grad_()
+    features = block(images)
+    (features.float() * torch.linspace(-1, 1, features.numel()).view_as(features)).sum().backward()
+    known = [p.grad for name, p in network.named_parameters() if name != "0.bias"]
+    known += [images.grad, *network[1].buffers()]
+    assert all(x.dtype in (torch.float32, torch.int64) for x in known)
+    return [x.float() for x in (features.detach(), *known)]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_bfloat16_is_no_farther_from_float32_than_with_the_plain_layers(way, monkeypatch):
+    for name, value in way.items():
+        monkeypatch.setattr(fused, name, value)
+    exact, plain, ours = (layers(16).float() for _ in range(3))
+    images = torch.randn(200, 3, 8, 8)
+    expected = results(exact, exact, images)
+    with torch.autocast("cpu", torch.bfloat16):
+        theirs = results(plain, plain, images)
+        found = results(lambda x: conv_norm_pool_relu(x, *ours[:2]), ours, images)
+    assert not torch.equal(found[0], expected[0])
+    for got, other, wanted in zip(found, theirs, expected, strict=True):
+        assert (got - wanted).norm() <= 1.2 * (other - wanted).norm() + 1e-3 * wanted.norm()
+
+
 def test_a_second_way_back_is_refused_and_not_wrong():
     plain = layers()
     out = conv_norm_pool_relu(torch.randn(2, 3, 8, 8).double(), plain[0], plain[1])
