@@ -64,15 +64,21 @@ class AdversarialLearner(PrototypicalLearner):
         generator: torch.Generator | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """``n_aug`` fakes ``(..., n_aug, d)`` of each feature ``(..., d)``, and their noises."""
-        noise = draw_noise((*features.shape[:-1], n_aug, NOISE_SIZE), features.device, generator)
+        noise = self.noise(features, n_aug, generator)
         return self.generator(features, noise), noise
+
+    def noise(
+        self, features: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """``(..., n_aug, 128)`` for each feature ``(..., d)``."""
+        return draw_noise((*features.shape[:-1], n_aug, NOISE_SIZE), features.device, generator)
 
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
     ) -> torch.Tensor:
         real = self.net.mlp(raw)
-        fakes, _ = self.fakes(real, n_aug, generator)
-        return self.distance.prepare(mix(real, fakes))
+        mixed = self.generator.mix(real, self.noise(real, n_aug, generator))
+        return self.distance.prepare(mixed)
 
     def spaces(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
@@ -248,9 +254,3 @@ class AFHNLearner(AdversarialLearner):
             fakes, _ = self.fakes(support)
         loss = losses.critic_loss(self.discriminator, support, fakes)
         return loss, {"discriminator_loss": loss}
-
-
-def mix(real: torch.Tensor, fakes: torch.Tensor) -> torch.Tensor:
-    """Mean ``(..., d)`` of each feature ``(..., d)`` and its fakes ``(..., m, d)``."""
-    n_aug = fakes.shape[-2]
-    return torch.lerp(real, fakes.mean(-2), n_aug / (n_aug + 1))

@@ -184,7 +184,7 @@ class HallucinationLearner(PrototypicalLearner):
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
     ) -> torch.Tensor:
         noise = draw_noise((*raw.shape[:-1], n_aug, NOISE_SIZE), raw.device, generator)
-        return self.embed(self.net.mix(raw, noise))
+        return self.embed(self.net.hallucinate.mix(raw, noise))
 
     def spaces(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from fewshot_lib import losses
-from fewshot_lib.adversarial import PAIR, AFHNLearner, mix
+from fewshot_lib.adversarial import PAIR, AFHNLearner
 from fewshot_lib.learners import Metrics, Optimizers
 from fewshot_lib.networks import Generator, feature_size
 from fewshot_lib.spec import Spec
@@ -42,20 +42,20 @@ class MixedLearner(AFHNLearner):
     def extractor_loss(self, images: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         features = self.features_of(images)
         support, _ = self.support_and_query(features)
-        logits = self.mixed_logits(features, self.fakes(support, self.spec.n_aug)[0])
+        logits = self.mixed_logits(features, self.noise(support, self.spec.n_aug))
         loss = losses.classification_loss(logits)
         return loss, {"loss": loss, "accuracy": losses.accuracy(logits.detach())}
 
-    def mixed_logits(self, features: torch.Tensor, fakes: torch.Tensor) -> torch.Tensor:
+    def mixed_logits(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Logits of the real queries against prototypes of real supports and their fakes."""
         support, query = self.support_and_query(features)
-        prototypes = self.embed(mix(support, fakes)).mean(1)
+        prototypes = self.embed(self.generator.mix(support, noise)).mean(1)
         return self.distance.compare(self.embed(query), prototypes)
 
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
     ) -> torch.Tensor:
-        return self.embed(mix(raw, self.fakes(raw, n_aug, generator)[0]))
+        return self.embed(self.generator.mix(raw, self.noise(raw, n_aug, generator)))
 
     def spaces(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
@@ -65,10 +65,11 @@ class MixedLearner(AFHNLearner):
 
     def fooling(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         support, _ = self.support_and_query(features)
-        fakes, noise = self.fakes(support, max(PAIR, self.spec.n_aug))
-        pair, noises = fakes[..., :PAIR, :], noise[..., :PAIR, :]
+        noise = self.noise(support, max(PAIR, self.spec.n_aug))
+        noises = noise[..., :PAIR, :]
+        pair = self.generator(support, noises)
         convincing = -self.discriminator(pair, support.unsqueeze(-2)).mean()
         apart = losses.cosine_diversity_loss(pair, noises)
-        loss = losses.classification_loss(self.mixed_logits(features, fakes))
+        loss = losses.classification_loss(self.mixed_logits(features, noise))
         loss = loss + self.spec.gan_weight * (convincing + apart)
         return loss, {"generator_loss": loss}

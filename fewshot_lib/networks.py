@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from fewshot_lib.dropout import Dropout
 from fewshot_lib.fused import conv_norm_pool_relu
+from fewshot_lib.hallucinator import Hallucinator
 
 Init = Literal["normal", "kaiming"]
 
@@ -165,60 +166,19 @@ class PrototypicalNet(nn.Module):
         return self.mlp(self.extractor(images))
 
 
-def start_at_zero(layer: nn.Linear) -> None:
-    """Let the layer give nothing until it has learned something."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+class HallucinationNet(Hallucinator):
+    """Problem 2: features ``(..., d)`` and noise ``(..., m, 128)`` to fakes ``(..., m, d)``."""
 
-
-class HallucinationNet(nn.Module):
-    """Problem 2: imagines further features of an image's class from noise.
-
-    The first Linear sees ``[feature, noise]``, which splits into a part of the feature and a part
-    of the noise; the former is computed once per image, not once per fake.
-
-    Args:
-        residual: what the layers give is added to the real feature, and is nothing at first: fakes
-            start as copies of the feature, not as noise that drowns it.
-    """
+    layers_name = "encoder"
 
     def __init__(self, size: int, residual: bool = False, noise_size: int = NOISE_SIZE):
-        super().__init__()
-        self.residual = residual
-        self.encoder = nn.Sequential(
+        layers = nn.Sequential(
             nn.Linear(size + noise_size, size // 4),
             Dropout(0.2),
             nn.ReLU(inplace=True),
             nn.Linear(size // 4, size),
         )
-        if residual:
-            start_at_zero(self.encoder[-1])
-
-    def hidden(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Hidden activations ``(..., n_aug, d/4)`` of every fake."""
-        first, dropout, relu, _ = self.encoder
-        size = features.shape[-1]
-        from_features = F.linear(features, first.weight[:, :size], first.bias)
-        from_noise = F.linear(noise, first.weight[:, size:])
-        return relu(dropout(from_noise.add_(from_features.unsqueeze(-2))))
-
-    def forward(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Hallucinated features ``(..., n_aug, d)``.
-
-        Args:
-            features: ``(..., d)``.
-            noise: ``(..., n_aug, noise_size)``.
-        """
-        fakes = self.encoder[-1](self.hidden(features, noise))
-        return fakes + features.unsqueeze(-2) if self.residual else fakes
-
-    def mean(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The mean ``(..., d)`` of ``forward`` over ``n_aug``, exactly.
-
-        The last Linear commutes with the mean, so it is applied once and not ``n_aug`` times.
-        """
-        mean = self.encoder[-1](self.hidden(features, noise).mean(-2))
-        return mean + features if self.residual else mean
+        super().__init__(layers, residual)
 
 
 class HallucinatingPrototypicalNet(nn.Module):
@@ -234,12 +194,6 @@ class HallucinatingPrototypicalNet(nn.Module):
         self.hallucinate = HallucinationNet(size, residual)
         self.mlp = mlp
 
-    def mix(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Mean ``(..., d)`` of each real feature and its ``n_aug`` hallucinated ones."""
-        n_aug = noise.shape[-2]
-        fakes = self.hallucinate.mean(features, noise)
-        return torch.lerp(features, fakes, n_aug / (n_aug + 1))
-
     def forward(
         self, images: torch.Tensor, noise: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -251,7 +205,7 @@ class HallucinatingPrototypicalNet(nn.Module):
         """
         real = self.extractor(images)
         fakes = self.hallucinate(real, noise)
-        return self.mlp(self.mix(real, noise)), self.mlp(real), self.mlp(fakes)
+        return self.mlp(self.hallucinate.mix(real, noise)), self.mlp(real), self.mlp(fakes)
 
 
 class Extractor(nn.Module):
@@ -267,28 +221,18 @@ class Extractor(nn.Module):
         return self.mlp(self.encoder(images).flatten(1))
 
 
-class Generator(nn.Module):
-    """Problem 3: features ``(..., d)`` and noise ``(..., m, 128)`` to fakes ``(..., m, d)``.
+class Generator(Hallucinator):
+    """Problem 3: features ``(..., d)`` and noise ``(..., m, 128)`` to fakes ``(..., m, d)``."""
 
-    Args:
-        residual: as of ``HallucinationNet``.
-    """
+    layers_name = "generate"
 
     def __init__(self, size: int, noise_size: int = NOISE_SIZE, residual: bool = False):
-        super().__init__()
-        self.residual = residual
-        self.generate = nn.Sequential(
+        layers = nn.Sequential(
             nn.Linear(size + noise_size, size // 4),
             nn.ReLU(inplace=True),
             nn.Linear(size // 4, size),
         )
-        if residual:
-            start_at_zero(self.generate[-1])
-
-    def forward(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        repeated = features.unsqueeze(-2).expand(*noise.shape[:-1], -1)
-        fakes = self.generate(torch.cat([repeated, noise], dim=-1))
-        return fakes + repeated if self.residual else fakes
+        super().__init__(layers, residual)
 
 
 class Discriminator(nn.Module):

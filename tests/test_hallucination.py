@@ -77,7 +77,7 @@ def test_the_average_equals_the_loop_and_so_do_its_gradients(dtype, training, n_
     masks = masks_of(net.hallucinate, noise, seed=1)
     assert (masks == 0).any() == training
     torch.manual_seed(1)
-    fast = net.mix(features, noise)
+    fast = net.hallucinate.mix(features, noise)
     loop = mixed_by_loop(net.hallucinate, features, noise, masks)
     torch.testing.assert_close(fast, loop, **EXACT[dtype])
     inputs = [features, *net.hallucinate.parameters()]
@@ -98,7 +98,7 @@ def test_mean_is_the_mean_of_the_single_fakes():
 def test_inputs_are_left_alone():
     features, noise = features_and_noise()
     before = features.detach().clone(), noise.clone()
-    HallucinatingPrototypicalNet(16).eval().mix(features, noise)
+    HallucinatingPrototypicalNet(16).eval().hallucinate.mix(features, noise)
     assert torch.equal(features, before[0])
     assert torch.equal(noise, before[1])
 
@@ -111,7 +111,7 @@ def test_the_network_returns_mixed_real_and_hallucinated_embeddings():
     features = net.extractor(images)
     torch.testing.assert_close(real, net.mlp(features))
     torch.testing.assert_close(fakes[1, 3], net.mlp(net.hallucinate(features, noise)[1, 3]))
-    torch.testing.assert_close(mixed, net.mlp(net.mix(features, noise)))
+    torch.testing.assert_close(mixed, net.mlp(net.hallucinate.mix(features, noise)))
 
 
 def test_without_hallucinations_a_run_is_problem_1_s_bit_for_bit(project, make_spec):
@@ -182,7 +182,7 @@ def test_residual_fakes_start_as_copies_and_learn_to_differ(bank, make_spec):
     raw = torch.randn(4, 64)
     noise = torch.randn(4, 3, 128)
     assert torch.equal(learner.net.hallucinate(raw, noise), raw.unsqueeze(1).expand(-1, 3, -1))
-    assert torch.allclose(learner.net.mix(raw, noise), raw)
+    assert torch.allclose(learner.net.hallucinate.mix(raw, noise), raw)
     optimizers = learner.optimizers()
     for start in range(3):
         learner.train_step(make_batch(bank, torch.arange(9) + start, CPU), optimizers)

@@ -35,16 +35,17 @@ def test_untrained_fakes_are_copies_and_change_nothing(learner, features):
     assert torch.equal(fakes, features.unsqueeze(-2).expand_as(fakes))
     support, query = learner.support_and_query(learner.embed(features).detach())
     real = learner.distance(query, support.mean(1)).detach()
-    mixed = learner.mixed_logits(features, fakes[:, :1]).detach()
+    mixed = learner.mixed_logits(features, learner.noise(support, 3)).detach()
     assert mixed == pytest.approx(real, rel=1e-4)
 
 
 def test_a_mixed_prototype_is_the_mean_of_a_support_and_its_fakes(learner, features):
-    fakes = torch.randn(3, 1, 3, 64)
-    mlp = learner.net.mlp
+    wake(learner.generator)
+    noise, mlp = torch.randn(3, 1, 3, 128), learner.net.mlp
+    fakes = learner.generator(features[:, :1], noise)
     prototypes = mlp(torch.cat([features[:, :1].unsqueeze(-2), fakes], dim=-2).mean((1, 2)))
     expected = -torch.cdist(mlp(features[:, 1:]).flatten(0, 1), prototypes).square().detach()
-    found = learner.mixed_logits(features, fakes).flatten(0, 1)
+    found = learner.mixed_logits(features, noise).flatten(0, 1)
     assert found.detach() == pytest.approx(expected, rel=1e-4)
 
 
@@ -77,8 +78,8 @@ def test_the_generator_is_told_how_its_prototypes_classify(learner, features):
     with seeded("noise"):
         loss, _ = learner.fooling(features)
     with seeded("noise"):
-        fakes, _ = learner.fakes(features[:, :1], 3)
-    expected = classification_loss(learner.mixed_logits(features, fakes))
+        noise = learner.noise(features[:, :1], 3)
+    expected = classification_loss(learner.mixed_logits(features, noise))
     assert loss.item() == pytest.approx(expected.item())
     loss.backward()
     assert learner.generator.generate[0].weight.grad.norm() > 0

@@ -54,7 +54,7 @@ def one_by_one(net, real, noise):
 
 
 def exact_shortcut(net, real, noise):
-    return net.mlp(net.mix(real, noise))
+    return net.mlp(net.hallucinate.mix(real, noise))
 
 
 @pytest.mark.benchmark(group="hallucination alone, forward and backward, 30 supports, M = 200")
