@@ -24,8 +24,11 @@ class MixedLearner(AFHNLearner):
 
     Fakes live among the encoder's features, before the head, as Problem 2's do. The generator
     adds to the real feature, and adds nothing at first: AFHN's one-sided ratio is infinite there,
-    so the original's two-sided form keeps fakes apart.
+    so the original's two-sided form keeps fakes apart. All rates fall together: at a constant one
+    generator and critic undo at the end what the first step has gained.
     """
+
+    scheduled = ("main", "generator", "discriminator")
 
     def __init__(self, spec: Spec):
         super().__init__(spec)

@@ -84,7 +84,7 @@ def train_epoch(
     with seeded(spec.seed, "dropout", epoch):
         groups = epoch_batches(spec, bank, learner.plan, epoch)
         for n, group in enumerate(groups, start=1):
-            set_learning_rate(optimizers, learning_rate(spec, epoch, n))
+            set_learning_rates(learner, optimizers, epoch, n)
             checked = len(steps) // CHECK_EVERY
             steps += step(learner, group, optimizers, epoch, len(steps) + 1)
             training.average.update(learner)
@@ -161,10 +161,14 @@ def learning_rate(spec: Spec, epoch: int, step: int) -> float:
     return spec.lr * factor
 
 
-def set_learning_rate(optimizers: Optimizers, lr: float) -> None:
-    """The main optimizer's rate from now on; adversaries keep theirs."""
-    for group in optimizers["main"].param_groups:
-        group["lr"] = lr
+def set_learning_rates(
+    learner: PrototypicalLearner, optimizers: Optimizers, epoch: int, step: int
+) -> None:
+    """Rates from now on: those of the optimizers that follow the schedule; others keep theirs."""
+    factor = learning_rate(learner.spec, epoch, step) / learner.spec.lr
+    for name in learner.scheduled:
+        for group in optimizers[name].param_groups:
+            group["lr"] = factor * optimizers[name].defaults["lr"]
 
 
 def selection_episodes(spec: Spec, bank: ImageBank) -> torch.Tensor:

@@ -197,12 +197,16 @@ def test_a_run_starts_from_the_weights_of_a_classifier(tmp_path, make_spec, meth
     assert (learner.net.mlp.transform[1].weight == 0.125).all()
 
 
-def test_the_adversaries_learning_rate_stays(make_spec):
-    spec = make_spec(method="adversarial", gan_lr=0.125)
-    optimizers = make_learner(spec).optimizers()
-    training.set_learning_rate(optimizers, 0.25)
+@pytest.mark.parametrize(("variant", "falls"), [("original", 1.0), ("afhn", 1.0), ("mixed", 0.5)])
+def test_the_adversaries_learning_rate_stays_unless_mixed(make_spec, variant, falls):
+    n_aug = {"n_aug": 2} if variant == "mixed" else {}
+    changes = {"method": "adversarial", "variant": variant, "gan_lr": 0.125, **n_aug}
+    learner = make_learner(make_spec(lr=0.25, lr_step=1, lr_gamma=0.5, **changes))
+    optimizers = learner.optimizers()
+    training.set_learning_rates(learner, optimizers, epoch=2, step=1)
     rates = {name: o.param_groups[0]["lr"] for name, o in optimizers.items()}
-    assert rates == {"main": 0.25, "generator": 0.125, "discriminator": 0.125}
+    adversary = 0.125 * falls
+    assert rates == {"main": 0.125, "generator": adversary, "discriminator": adversary}
 
 
 def rates_of(spec):
