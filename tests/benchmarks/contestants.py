@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, Subset
 
 from fewshot_lib.batches import make_batch
 from fewshot_lib.data import ImageBank
-from fewshot_lib.device import keep_freed_memory
+from fewshot_lib.device import keep_freed_memory, make_plan
 from fewshot_lib.episodes import sample_episodes
 from fewshot_lib.evaluation import encode, evaluate
 from fewshot_lib.images import decode_all
@@ -42,12 +43,13 @@ def bank_of(folder: Path, image_size: int, repeats: int = 1) -> ImageBank:
     return ImageBank(images, labels, names, [""] * len(labels), MEAN, STD)
 
 
-def our_training(folder: Path, **shape: int) -> Step:
+def our_training(folder: Path, precision: str = "float32", **shape: int) -> Step:
     """The library's step, prepared as in ``fewshot_lib.training.train``."""
     keep_freed_memory()
-    spec = Spec.check(shape)
-    bank = bank_of(folder, spec.image_size)
-    learner = make_learner(spec).to(memory_format=torch.channels_last).train()
+    spec = Spec.check({"precision": precision, **shape})
+    bank, plan = bank_of(folder, spec.image_size), make_plan(spec, CPU)
+    learner = make_learner(spec).to(memory_format=plan.layout).train()
+    learner.follow(plan)
     optimizers, generator = learner.optimizers(), torch.Generator()
 
     def step() -> float:
@@ -161,7 +163,12 @@ def easyfsl_evaluation(folder: Path, image_size: int, n_images: int, n_episodes:
 
 
 CONTESTANTS = {
-    "training": {"ours": our_training, "usual": reference_training, "easyfsl": easyfsl_training},
+    "training": {
+        "ours": our_training,
+        "rounded": partial(our_training, precision="bfloat16"),
+        "usual": reference_training,
+        "easyfsl": easyfsl_training,
+    },
     "evaluation": {
         "ours": our_evaluation,
         "usual": reference_evaluation,

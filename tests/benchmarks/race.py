@@ -8,12 +8,20 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+
+from fewshot_lib.device import multiplies_bfloat16
+
 HERE = Path(__file__).parent
 
 
 def field(*names: str) -> list[str]:
     """Those of the contestants that can take part on this machine."""
-    return [name for name in names if name != "easyfsl" or importlib.util.find_spec("easyfsl")]
+    here = {
+        "easyfsl": bool(importlib.util.find_spec("easyfsl")),
+        "rounded": multiplies_bfloat16(torch.device("cpu")),
+    }
+    return [name for name in names if here.get(name, True)]
 
 
 class Contestant:

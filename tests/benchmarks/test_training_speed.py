@@ -5,7 +5,12 @@ from race import field
 
 from fewshot_lib.networks import HIDDEN, feature_size
 
-NAMES = {"ours": "this library", "usual": "as usually written", "easyfsl": "easyfsl"}
+NAMES = {
+    "ours": "this library",
+    "rounded": "this library in bfloat16",
+    "usual": "as usually written",
+    "easyfsl": "easyfsl",
+}
 
 
 def tasks(names, folder, **shape) -> dict[str, dict]:
