@@ -20,11 +20,16 @@ class Progress:
 
     def __init__(self, label: str, epochs: int, episodes: int, start_epoch: int = 0):
         self.label, self.epochs, self.episodes = label, epochs, episodes
-        self.start_epoch, self.started, self.shown = start_epoch, time.monotonic(), 0.0
+        self.start_epoch, self.started, self.shown = float(start_epoch), time.monotonic(), 0.0
         self.handle = notebook_line()
 
     def episode(self, epoch: int, done: int) -> None:
-        """Episode ``done`` of this epoch is over; shown at most once a second."""
+        """Episode ``done`` of this epoch is over; shown at most once a second.
+
+        The first one is slow, as memory comes and kernels are chosen: time is taken after it.
+        """
+        if not self.shown:
+            self.start_epoch, self.started = epoch - 1 + done / self.episodes, time.monotonic()
         if time.monotonic() - self.shown >= REFRESH:
             self.shown = time.monotonic()
             self.say(epoch - 1 + done / self.episodes, f"epoch {epoch}/{self.epochs}")

@@ -54,6 +54,15 @@ def test_episodes_are_reported_once_a_second(events, clock):
     assert events()[-1]["seconds_left"] == pytest.approx(4.0)
 
 
+def test_the_first_episode_says_nothing_about_the_others(events, clock):
+    shown = Progress("run", epochs=1, episodes=10)
+    clock[0] += 60
+    shown.episode(1, 1)
+    clock[0] += 2
+    shown.episode(1, 2)
+    assert [event["seconds_left"] for event in events()] == [None, pytest.approx(16)]
+
+
 def test_a_resumed_run_counts_its_own_time_only(events, clock):
     shown = Progress("run", epochs=10, episodes=10, start_epoch=8)
     clock[0] += 5

@@ -83,6 +83,19 @@ def test_a_line_is_read_when_it_is_whole():
     assert stream.getvalue() == "[1/1] problem1 …\n  training 1-shot: 2 epochs\n"
 
 
+def test_a_training_is_announced_when_it_can_be_said_how_long_it_takes():
+    stream = io.StringIO()
+    with Display(1, stream) as display:
+        display.start("problem1")
+        path = Path(os.environ[VARIABLE])
+        for left in (None, 41.2):
+            event = {"event": "episode", "run": "1-shot", "epoch": 0.1, "epochs": 2}
+            with path.open("a") as file:
+                file.write(json.dumps(event | {"seconds_left": left}) + "\n")
+            display.read()
+    assert stream.getvalue() == "[1/1] problem1 …\n  training 1-shot: 2 epochs, about 41 s\n"
+
+
 def test_the_librarys_own_events_are_understood(monkeypatch):
     stream = io.StringIO()
     with Display(1, stream) as display:

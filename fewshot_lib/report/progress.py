@@ -100,6 +100,8 @@ class Display:
         run = event["run"]
         if not self.live and run not in self.seen:
             left = event.get("seconds_left")
+            if left is None and event.get("event") == "episode":
+                return None  # a later one tells how long it takes
             about = f", about {duration(left)}" if left is not None else ""
             self.write(f"  training {run}: {event['epochs']} epochs{about}")
         self.seen.add(run)
