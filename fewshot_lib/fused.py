@@ -9,6 +9,8 @@ run over that quarter too.
 So nothing but the statistics needs the whole output at once. Where it is large it is made a few
 images at a time, which stay in the cache, and where the convolution is cheap what is too much to
 keep is made a second time on the way back.
+
+Images may be bfloat16; then so are all maps, and weights, statistics and their gradients float32.
 """
 
 from typing import Any
@@ -105,8 +107,8 @@ class ConvNormPoolRelu(torch.autograd.Function):
             kept += [x, places] if len(parts) <= n_kept else []
         mean, var = statistics(parts)
         inverse = (var + eps).rsqrt()
-        start, slope = by_channel(shift - mean * scale * inverse), by_channel(scale * inverse)
-        start, slope = start.to(images.dtype), slope.to(images.dtype)
+        slope = scale * inverse
+        start, slope = (by_channel(v).to(pooled.dtype) for v in (shift - mean * slope, slope))
         out = torch.addcmul(start, pooled, slope).relu_()
         ctx.save_for_backward(images, weight, pooled, out, mean, inverse, scale, *kept)
         ctx.size, ctx.padding = size, padding
@@ -123,9 +125,9 @@ class ConvNormPoolRelu(torch.autograd.Function):
         dscale, dshift = parameter_gradients(g, pooled, mean, inverse)
         parts = [values.split(ctx.size) for values in (images, g, pooled)]
         k, n = scale * inverse, images.numel() // images.shape[1]
-        slope = by_channel(-k * inverse * dscale / n)
-        start = by_channel(-k * dshift / n) - slope * by_channel(mean)
-        start, slope, k = (v.to(images.dtype) for v in (start, slope, by_channel(k)))
+        slope = -k * inverse * dscale / n
+        start = -k * dshift / n - slope * mean
+        start, slope, k = (by_channel(v).to(images.dtype) for v in (start, slope, k))
         dimages, dweight = [], torch.zeros_like(weight, dtype=ctx.kind)
         for i, (part, g, maxima) in enumerate(zip(*parts, strict=True)):
             if 2 * i < len(kept):
