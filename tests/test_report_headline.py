@@ -46,14 +46,20 @@ def test_a_second_split_joins_the_first(report):
 
 def test_a_recorded_report_is_in_readme_s_table(report, tmp_path):
     folder, runs, judged = report
-    for name in ("index.html", "result.json", "run.json", "notes.txt"):
+    for name in ("result.json", "notes.txt"):
         (folder / name).write_text(name)
+    (folder / "index.html").write_text("<td>/home/me/images</td>")
+    parameters = {"problem1": {"data_dir": "/home/me/images"}, "problem2": {}}
+    notebooks = {name: {"parameters": some} for name, some in parameters.items()}
+    (folder / "run.json").write_text(json.dumps({"notebooks": notebooks}))
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{headline.BEGIN}\nold\n{headline.END}\nafter\n")
     headline.main(["tiny"])
     target = tmp_path / "reports" / "reference" / "tiny"
     names = {"index.html", "result.json", "run.json", headline.FILE}
     assert {path.name for path in target.iterdir()} == names
+    assert (target / "index.html").read_text() == "<td>FOLDER</td>"
+    assert "/home/me" not in (target / "run.json").read_text()
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     accuracy = judged["Problem 1"].accuracy

@@ -6,7 +6,6 @@
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,6 +57,8 @@ def keep(
 def record(profile: str) -> None:
     """Copy a finished report's pages and numbers to ``reports/reference/``.
 
+    The folder of its images is called FOLDER there.
+
     Raises:
         InputError: there is no finished report of this profile.
     """
@@ -66,8 +67,19 @@ def record(profile: str) -> None:
         raise InputError(f"{folder} holds no finished report: make report PROFILE={profile}")
     target = project_root() / "reports" / "reference" / profile
     target.mkdir(parents=True, exist_ok=True)
+    own = own_folders(json.loads((folder / STATUS).read_text("utf-8")))
     for path in [*folder.glob("*.html"), *(folder / name for name in (RESULTS, STATUS, FILE))]:
-        shutil.copy(path, target)
+        text = path.read_text("utf-8")
+        for name in own:
+            text = text.replace(name, "FOLDER")
+        write_text(target / path.name, text)
+
+
+def own_folders(status: Mapping[str, Any]) -> set[str]:
+    """Where the images of a report lie on its maker's machine, which is nobody else's concern."""
+    parameters = [notebook.get("parameters", {}) for notebook in status["notebooks"].values()]
+    folders = {some.get("data_dir") for some in parameters} - {None}
+    return {name for name in folders if Path(name).is_absolute()}
 
 
 def results_table() -> str:
