@@ -97,10 +97,14 @@ def make_plan(spec: TrainingParams, device: torch.device) -> Plan:
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device has units for it (Tensor Cores, AMX); without them float32 is faster."""
+    """Whether the device has units for it; without them float32 is faster.
+
+    They are a GPU's Tensor Cores, a CPU's AMX, or the dot products of AVX-512.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def can_compile(device: torch.device) -> bool:

@@ -111,6 +111,7 @@ class TrainingParams(DataParams):
     ema: Share = 0.0  # decay of the average over steps whose weights are kept; 0: the last ones
     pretrain_epochs: Annotated[int, Field(ge=0)] = 0  # as a classifier of the training classes
     pretrain_lr: Positive | None = None  # None: as lr
+    pretrain_head: Literal["linear", "cosine"] = "linear"  # what that classifier scores by
     augment: list[Literal["flip", "crop", "jitter", "rotate"]] = []
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -143,6 +144,8 @@ USED_BY = {
     "gan_weight": {"adversarial"},
 }
 
+
+COSINE_HEAD_SCALE = 10.0  # initial value; it is learned
 
 # What is about a run's episodes and says nothing to a classifier of all classes.
 OF_EPISODES = {"n_way", "n_shot", "n_query", "n_shot_test", "distance", "flip_test"} | {
@@ -212,8 +215,11 @@ class Spec(TrainingParams):
             "pretrain_epochs": 0,
             "lr": self.pretrain_lr or self.lr,
             "pretrain_lr": None,
+            "pretrain_head": "linear",
             "lr_warmup": min(self.lr_warmup, self.pretrain_epochs),
         }
+        if self.pretrain_head == "cosine":
+            changes |= {"distance": "cosine", "distance_scale": COSINE_HEAD_SCALE}
         return self.check(recipe | changes)
 
     def identity(self, data_fingerprint: str) -> str:
