@@ -88,7 +88,8 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
         "distance": distance_in_words(spec),
         "hallucinated features": f"{spec.n_aug} per support in training, {spec.n_aug_test} in the "
         f"test, {'copies of the real one' if spec.residual else 'unrelated to it'} at first",
-        "starts from": f"a classifier of the training classes, {spec.pretrain_epochs} epochs",
+        "starts from": f"a classifier of the training classes, {spec.pretrain_epochs} epochs"
+        f"{', which scores by cosine' if spec.pretrain_head == 'cosine' else ''}",
         "kept weights": f"average over steps, decay {spec.ema:g}",
         "seed": seeds_in_words(spec.seed, n_seeds),
     }

@@ -62,11 +62,12 @@ def hopper(monkeypatch):
     monkeypatch.setattr(device, "find_spec", lambda name: name)
 
 
+@pytest.mark.parametrize("units", ["amx_bf16", "avx512_bf16"])
 @pytest.mark.parametrize("has_units", [True, False])
 def test_a_cpu_computes_in_bfloat16_only_if_made_for_it_and_compiles_nothing(
-    monkeypatch, has_units
+    monkeypatch, units, has_units
 ):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_units})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {units: has_units})
     assert plan_for(CPU, epochs=100, episodes=2000) == Plan(CPU, has_units, True, False)
     assert plan_for(CPU, precision="float32") == Plan(CPU, False, True, False)
 

@@ -289,3 +289,17 @@ def test_noise_is_standard_normal_and_repeats_with_its_generator():
         first = draw_noise((3,), CPU, None)
     with seeded("noise"):
         assert torch.equal(draw_noise((3,), CPU, None), first)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_a_classifier_scores_by_cosine_if_that_is_its_distance(make_spec, distance):
+    spec = make_spec(method="classification", n_classes=7, distance=distance, distance_scale=4.0)
+    learner, features = make(spec), torch.randn(5, 64, generator=stream("features"))
+    scores = learner.scores(features)
+    assert scores.shape == (5, 7)
+    rescaled = learner.scores(3 * features)  # a cosine does not see lengths, a dot product does
+    assert torch.allclose(scores, rescaled, atol=1e-5) == (distance == "cosine")
+    if distance == "cosine":
+        own = learner.scores(learner.head.weight).argmax(-1)
+        assert own.tolist() == list(range(7))
+        assert learner.scores(learner.head.weight).diagonal().tolist() == pytest.approx([4.0] * 7)

@@ -34,6 +34,7 @@ CHANGES = {
     "ema": 0.5,
     "pretrain_epochs": 1,
     "pretrain_lr": 0.1,
+    "pretrain_head": "cosine",
     "augment": ["flip"],
     "seed": 1,
     "n_way_test": 4,
@@ -239,3 +240,13 @@ def test_a_rise_of_the_learning_rate_ends_with_the_training_at_the_latest():
         Spec.check({"lr_warmup": 3, "epochs": 2})
     spec = Spec.check({"lr_warmup": 3, "epochs": 3, "pretrain_epochs": 2})
     assert spec.pretraining(5, 100).lr_warmup == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "distance", "scale"), [("linear", "euclidean", None), ("cosine", "cosine", 10.0)]
+)
+def test_a_classifier_is_judged_by_what_its_head_scores_by(head, distance, scale):
+    spec = Spec.check({"pretrain_epochs": 1, "pretrain_head": head, "distance": "parametric"})
+    classifier = spec.pretraining(5, 100)
+    assert (classifier.distance, classifier.distance_scale) == (distance, scale)
+    assert classifier.pretrain_head == "linear"  # of a run that pretrains nothing
