@@ -56,6 +56,10 @@ class Distance(nn.Module):
         """The part that looks at one feature alone: done once per image in an evaluation."""
         return features
 
+    def comparable(self, features: torch.Tensor) -> torch.Tensor:
+        """What of prepared features counts: their mean with others is one of equals."""
+        return features
+
     def compare(self, queries: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
         """Logits of prepared queries and prototypes."""
         logits = self.nearness(queries, prototypes)
@@ -78,6 +82,9 @@ class Cosine(Distance):
     """cos(a, b); without a scale the logits span only [-1, 1] and the softmax stays flat."""
 
     growth = 0.0
+
+    def comparable(self, features: torch.Tensor) -> torch.Tensor:
+        return F.normalize(features, dim=-1)
 
     def nearness(self, queries: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
         return cosine_similarity(queries, prototypes)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from fewshot_lib.batches import make_batch
+from fewshot_lib.calibration import calibrate
 from fewshot_lib.data import ImageBank
 from fewshot_lib.device import send, whole_float32
 from fewshot_lib.learners import PrototypicalLearner
@@ -143,6 +144,7 @@ def evaluate(
     n_shot: int,
     n_aug: int = 0,
     generator: torch.Generator | None = None,
+    class_means: torch.Tensor | None = None,
 ) -> Evaluation:
     """Predict every query of every episode; arguments as of ``predict``.
 
@@ -150,7 +152,8 @@ def evaluate(
         episodes: int64 ``(n_episodes, n_way, n_shot + n_query)``, supports first.
     """
     support, query = episodes[..., :n_shot], episodes[..., n_shot:]
-    predicted = predict(learner, features, support, query.flatten(1), n_aug, generator)
+    how = n_aug, generator, class_means
+    predicted = predict(learner, features, support, query.flatten(1), *how)
     return Evaluation(episodes, predicted.view(query.shape))
 
 
@@ -162,6 +165,7 @@ def predict(
     query: torch.Tensor,
     n_aug: int = 0,
     generator: torch.Generator | None = None,
+    class_means: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The position of the nearest prototype for each query, int64 ``(n_episodes, n_queries)``.
 
@@ -171,8 +175,9 @@ def predict(
         query: int64 ``(n_episodes, n_queries)``, in any order.
         n_aug: hallucinated features per support, for methods that hallucinate.
         generator: noise of methods that hallucinate; the same generator, the same result.
+        class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
     """
-    blocks = logits(learner, features, support, query, n_aug, generator)
+    blocks = logits(learner, features, support, query, n_aug, generator, class_means)
     return torch.cat([block.argmax(-1) for block in blocks]).cpu()
 
 
@@ -184,6 +189,7 @@ def logits(
     query: torch.Tensor,
     n_aug: int = 0,
     generator: torch.Generator | None = None,
+    class_means: torch.Tensor | None = None,
 ) -> Iterator[torch.Tensor]:
     """What ``predict`` takes the largest of, ``(n, n_queries, n_way)`` for n episodes at a time."""
     learner.eval()
@@ -194,4 +200,6 @@ def logits(
         prototypes = learner.prototypes(
             features.raw[supports], features.embedded[supports], n_aug, generator
         )
+        if class_means is not None:
+            prototypes = calibrate(prototypes, support.shape[-1], class_means, learner.distance)
         yield learner.distance.compare(features.embedded[queries], prototypes)

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 import yaml
 
+from fewshot_lib.calibration import class_means
 from fewshot_lib.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.data import ImageBank, data_fingerprint, load_bank
 from fewshot_lib.device import default_device
@@ -88,6 +89,12 @@ class Run:
         return self._features[split]
 
     @cached_property
+    def class_means(self) -> torch.Tensor:
+        """Means of the embedded images of the training classes, ``(n_classes, d)``."""
+        bank = bank_for(self.spec, "train")
+        return class_means(encode(self.learner, bank, default_device()).embedded, bank.labels)
+
+    @cached_property
     def weights_hash(self) -> str:
         """Twelve hex digits of the weights file's SHA-256."""
         return hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:12]
@@ -98,6 +105,7 @@ class Run:
         n_shot: int | None = None,
         n_aug: int | None = None,
         split: str = "val",
+        calibrated: bool = False,
     ) -> Evaluation:
         """Judge the run on fresh episodes of the split, the same for every run.
 
@@ -105,10 +113,12 @@ class Run:
 
         Args:
             n_shot, n_aug: as in the run's validation by default.
+            calibrated: whether prototypes lean on the training classes, see ``calibration``.
         """
         n_shot = n_shot or self.spec.n_shot_test
         n_aug = self.spec.n_aug_test if n_aug is None else n_aug
         how = {"n_episodes": n_episodes, "n_shot": n_shot, "n_aug": n_aug, "split": split}
+        how |= {"calibrated": True} if calibrated else {}
         path = self.folder / "evaluations" / f"{self.evaluation_name(**how)}.npy"
         if (kept := read_predictions(path)) is not None:
             evaluation = Evaluation(self.episodes(n_episodes, n_shot, split), kept)
@@ -119,11 +129,14 @@ class Run:
         note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **how)
         return evaluation
 
-    def judge(self, n_episodes: int, n_shot: int, n_aug: int, split: str) -> Evaluation:
+    def judge(
+        self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool = False
+    ) -> Evaluation:
         """``evaluate`` without a look at what is kept."""
         episodes = self.episodes(n_episodes, n_shot, split)
         noise = stream("report noise", split, *self.test_shape(n_shot))
-        return evaluate(self.learner, self.features(split), episodes, n_shot, n_aug, noise)
+        how = n_shot, n_aug, noise, self.class_means if calibrated else None
+        return evaluate(self.learner, self.features(split), episodes, *how)
 
     def episodes(self, n_episodes: int, n_shot: int, split: str) -> torch.Tensor:
         """The report's episodes, int64 ``(n_episodes, n_way, n_shot + n_query)``."""
@@ -134,10 +147,13 @@ class Run:
     def test_shape(self, n_shot: int) -> tuple[int, int, int]:
         return self.spec.n_way_test, n_shot, self.spec.n_query_test
 
-    def evaluation_name(self, n_episodes: int, n_shot: int, n_aug: int, split: str) -> str:
+    def evaluation_name(
+        self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool = False
+    ) -> str:
         n_way, _, n_query = self.test_shape(n_shot)
         data = bank_for(self.spec, split).fingerprint[:8]
-        return f"{split}-{n_way}way-{n_shot}shot-{n_aug}aug-{n_query}query-{n_episodes}-{data}"
+        shape = f"{n_way}way-{n_shot}shot-{n_aug}aug-{n_query}query"
+        return f"{split}-{shape}-{n_episodes}-{data}{'-calibrated' if calibrated else ''}"
 
 
 def read_predictions(path: Path) -> torch.Tensor | None:

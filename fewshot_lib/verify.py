@@ -84,11 +84,13 @@ def compute(run: Run, entry: Entry) -> Interval:
         if found is None:
             raise InputError(f"{TESTCASES} is no longer there")
         return found
-    return run.judge(*(entry[key] for key in ("n_episodes", "n_shot", "n_aug", "split"))).accuracy
+    how = {key: entry[key] for key in ("n_episodes", "n_shot", "n_aug", "split")}
+    return run.judge(**how, calibrated=entry.get("calibrated", False)).accuracy
 
 
 def asked(entry: Entry) -> str:
     """What the accuracy is one of, in short."""
     if "testcases" in entry:
         return TESTCASES
-    return f"{entry['split']} {entry['n_shot']}-shot M={entry['n_aug']}"
+    calibrated = ", calibrated" if entry.get("calibrated") else ""
+    return f"{entry['split']} {entry['n_shot']}-shot M={entry['n_aug']}{calibrated}"

@@ -16,7 +16,7 @@ from fewshot_lib.results import RESULTS, Results
 
 @pytest.fixture
 def report(make_spec, method, project) -> Path:
-    """A report's folder with three accuracies of one run."""
+    """A report's folder with four accuracies of one run."""
     folder = project / "reports" / "tiny"
     folder.mkdir(parents=True)
     with Results(folder).collected("problem1"):
@@ -25,6 +25,7 @@ def report(make_spec, method, project) -> Path:
         made.evaluate(20)  # told once
         made.evaluate(20, n_shot=3)
         made.evaluate(10, split="train")
+        made.evaluate(20, calibrated=True)
     return folder
 
 
@@ -38,7 +39,7 @@ def test_an_untouched_report_is_confirmed_without_what_was_kept(report):
     for name in ("tiny", str(report)):
         result = verify(name)
         assert result.exit_code == 0
-        assert result.stdout == "3 accuracies computed anew, 0 differ\n"
+        assert result.stdout == "4 accuracies computed anew, 0 differ\n"
 
 
 def test_an_accuracy_that_was_changed_is_found(report):
@@ -51,7 +52,7 @@ def test_an_accuracy_that_was_changed_is_found(report):
     first, last = result.stdout.splitlines()
     assert "problem1, run " in first and "val 3-shot" in first
     assert "the report says" in first
-    assert last == "3 accuracies computed anew, 1 differ"
+    assert last == "4 accuracies computed anew, 1 differ"
 
 
 def test_other_weights_are_found(report):
@@ -63,7 +64,7 @@ def test_other_weights_are_found(report):
     save_file(weights, path, metadata=about)
     result = verify("tiny")
     assert result.exit_code == 1
-    assert result.stdout.count("the weights have changed") == 3
+    assert result.stdout.count("the weights have changed") == 4
 
 
 def test_a_run_that_is_gone_is_named(report):
@@ -71,7 +72,7 @@ def test_a_run_that_is_gone_is_named(report):
     folder.rename(folder.with_name("elsewhere"))
     result = verify("tiny")
     assert result.exit_code == 1
-    assert result.stdout.count(folder.name) >= 3
+    assert result.stdout.count(folder.name) >= 4
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"problem1": [{}]}', '{"problem1": 3}'])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fewshot_lib.calibration import CALIBRATED
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import Interval
 from fewshot_lib.findings import points
@@ -34,7 +35,7 @@ def keep(
     """Write the accuracies of a split beside the pages of the report that is being made, if any.
 
     Args:
-        gaps: paired differences to Problem 1.
+        judged, gaps: accuracies, and paired differences to Problem 1, as of ``summary``.
     """
     if not (folder := os.environ.get("FEWSHOT_REPORT")):
         return
@@ -43,7 +44,7 @@ def keep(
     kept[split] = [
         {
             "method": name,
-            "runs": [run.folder.name for run in runs[name].seeds],
+            "runs": [run.folder.name for run in runs[name.removesuffix(CALIBRATED)].seeds],
             "accuracy": evaluations.accuracy,
             "against Problem 1": gaps.get(name),
         }

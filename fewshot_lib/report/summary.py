@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fewshot_lib.calibration import CALIBRATED
 from fewshot_lib.evaluation import Interval
 from fewshot_lib.findings import difference
 from fewshot_lib.problems import NOTEBOOKS, PROBLEMS, ReportParams
 from fewshot_lib.progress import duration
 from fewshot_lib.report.params import load_params
 from fewshot_lib.report.status import COMPLETE, STATUS
-from fewshot_lib.seeded import SeedRuns
+from fewshot_lib.seeded import SeedEvaluations, SeedRuns
 from fewshot_lib.spec import DataParams, Spec
 
 
@@ -58,16 +59,34 @@ def headline_seeds(params: dict[str, ReportParams]) -> dict[tuple[str, int], Spe
     return {key: spec for part in parts for key, spec in part.items()}
 
 
-def gap_to_first(
+def judge(
     runs: dict[str, SeedRuns], n_episodes: int, split: str = "val"
-) -> dict[str, Interval]:
-    """Paired difference of every run to Problem 1's, where both used the same images."""
-    if (first := runs.get("Problem 1")) is None:
-        return {}
-    return {
-        name: difference(*(r.evaluate(n_episodes, split=split) for r in (run, first)))
+) -> dict[str, SeedEvaluations]:
+    """Every run judged as it is, and those of the problems with calibrated prototypes too."""
+    how = {"n_episodes": n_episodes, "split": split}
+    plain = {name: run.evaluate(**how) for name, run in runs.items()}
+    return plain | {
+        name + CALIBRATED: run.evaluate(**how, calibrated=True)
         for name, run in runs.items()
-        if run is not first and data_of(run.spec) == data_of(first.spec)
+        if name.startswith("Problem")
+    }
+
+
+def gaps_to_first(
+    runs: dict[str, SeedRuns], judged: dict[str, SeedEvaluations]
+) -> dict[str, Interval]:
+    """Paired difference of every result to Problem 1's, where both used the same images.
+
+    Args:
+        judged: of ``judge``, on one split.
+    """
+    if (first := judged.get("Problem 1")) is None:
+        return {}
+    data = data_of(runs["Problem 1"].spec)
+    return {
+        name: difference(evaluations, first)
+        for name, evaluations in judged.items()
+        if evaluations is not first and data_of(runs[name.removesuffix(CALIBRATED)].spec) == data
     }
 
 
