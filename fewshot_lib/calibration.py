@@ -25,7 +25,7 @@ def calibrate(
     """Prototypes ``(..., n_way, d)`` drawn towards the known classes that resemble them.
 
     As if each class had one support more, the mean of a known class, and its prototype were
-    expected over which one. Yang et al. 2021 (equation 6) take the two nearest classes; here each
+    expected over which one. Yang et al. 2021 let the few nearest classes count alike; here each
     counts as much as the distance's softmax gives it. The more real supports, the less it matters.
 
     Args:
