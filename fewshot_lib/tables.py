@@ -91,12 +91,14 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
         "starts from": f"a classifier of the training classes, {spec.pretrain_epochs} epochs"
         f"{', which scores by cosine' if spec.pretrain_head == 'cosine' else ''}",
         "kept weights": f"average over steps, decay {spec.ema:g}",
+        "features judged": "means over an image and its mirror image",
         "seed": seeds_in_words(spec.seed, n_seeds),
     }
     for name, is_used in (
         ("hallucinated features", spec.n_aug),
         ("starts from", spec.pretrain_epochs),
         ("kept weights", spec.ema),
+        ("features judged", spec.flip_test),
     ):
         if not is_used:
             del details[name]

@@ -45,6 +45,9 @@ def test_early_and_final_epochs_come_from_the_history(make_spec, project):
         ({"distance_normalise": True}, "relative to the feature size"),
         ({"method": "hallucination", "n_aug": 7}, "7 per support in training, 7 in the test"),
         ({"augment": ["flip", "crop"]}, "flip, crop"),
+        ({"flip_test": True}, "its mirror image"),
+        ({"pretrain_epochs": 3}, "training classes, 3 epochs</td>"),
+        ({"pretrain_epochs": 3, "pretrain_head": "cosine"}, "3 epochs, which scores by cosine"),
     ],
 )
 def test_training_details_follow_the_spec(changes, words):
