@@ -118,8 +118,9 @@ def test_epochs_and_their_seconds_are_those_of_all_seeds(two):
     plain = two["plain"]
     single = [one.accuracy_at(2) for one in plain.seeds]
     assert plain.accuracy_at(2) == of_intervals(single)
-    seconds = torch.tensor([s for history in plain.histories for s in history["seconds"]])
-    assert plain.epoch_seconds == pytest.approx(interval(seconds))
+    seconds = [s for history in plain.histories for s in history["seconds"]]
+    expected = interval(torch.tensor(seconds, dtype=torch.float64))
+    assert plain.epoch_seconds == pytest.approx(expected)
     best = [one.result["best_epoch"] for one in plain.seeds]
     assert plain.kept == f"epochs {best[0]} and {best[1]}"
 
