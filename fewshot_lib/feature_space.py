@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 
+from fewshot_lib.calibration import class_means
 from fewshot_lib.evaluation import Interval, interval
 from fewshot_lib.experiments import Run, bank_for
 from fewshot_lib.randomness import seed_of, stream
@@ -162,13 +163,13 @@ def prototype_move(run: Run, n_aug: int, split: str = "val") -> Move:
     """Does hallucination move single-shot prototypes the right way?
 
     Every image of the split is a shot; the true mean is that of all embedded images of its
-    class; distances are Euclidean in the space in which queries meet prototypes.
+    class; distances are Euclidean in the space in which queries meet prototypes, between directions
+    if the network compares by cosine.
     """
-    bank, single = bank_for(run.spec, split), run.features(split).embedded
-    labels, n_class = bank.labels.to(single.device), len(bank.class_names)
-    sums = single.new_zeros(n_class, single.shape[-1]).index_add_(0, labels, single)
-    means = sums / bank.class_sizes.to(single).unsqueeze(1)
-    mixed = single_shot_prototypes(run, n_aug, split)
+    bank, comparable = bank_for(run.spec, split), run.learner.distance.comparable
+    single = comparable(run.features(split).embedded)
+    means = comparable(class_means(single, bank.labels))
+    mixed = comparable(single_shot_prototypes(run, n_aug, split))
     far_mixed, far_single = (torch.cdist(points, means).cpu() for points in (mixed, single))
     own = bank.labels.unsqueeze(1)
     right_mixed, right_single = (
