@@ -69,6 +69,30 @@ def test_a_recorded_report_is_in_readme_s_table(report, tmp_path):
     assert readme.read_text() == text
 
 
+@pytest.mark.parametrize(
+    ("data", "split", "others"),
+    [
+        ("mini_imagenet, 84 px", "val", ("47.64", True)),
+        ("mini_imagenet, 84 px", "test", (None, True)),
+        ("glyphs, 32 px", "val", (None, False)),
+    ],
+)
+def test_others_values_stand_beside_the_data_they_are_of(data, split, others):
+    original, published = headline.others_values(data, split)
+    assert (original.get("Problem 1"), "Problem 1" in published) == others
+
+
+def test_the_table_shows_test_classes_where_there_are_any(report, tmp_path, monkeypatch):
+    folder, runs, judged = report
+    target = tmp_path / "reports" / "reference" / "tiny"
+    target.mkdir(parents=True)
+    for split, words in (("val", "validation |"), ("test", "test |")):
+        headline.keep(runs, judged, {}, split)
+        (target / headline.FILE).write_bytes((folder / headline.FILE).read_bytes())
+        (line,) = headline.rows()
+        assert words in line
+
+
 def test_a_report_that_is_not_there_is_named(report):
     with pytest.raises(InputError, match="holds no finished report: make report PROFILE=other"):
         headline.main(["other"])

@@ -90,26 +90,38 @@ def results_table() -> str:
 
 
 def rows() -> Iterator[str]:
+    """A line for each method of each report: on its test classes, where it has judged any."""
     for path in sorted((project_root() / "reports" / "reference").glob(f"*/{FILE}")):
         kept = json.loads(path.read_text("utf-8"))
-        for split, words in (("val", "validation"), ("test", "test")):
-            for entry in kept.get(split, []):
-                where = (
-                    f"[{kept['data']}](reports/reference/{path.parent.name}/index.html), {words}"
-                )
-                yield row(where, entry)
+        split, words = ("test", "test") if "test" in kept else ("val", "validation")
+        where = f"[{kept['data']}](reports/reference/{path.parent.name}/index.html), {words}"
+        others = others_values(kept["data"], split)
+        for entry in kept.get(split, []):
+            yield row(where, entry, *others)
 
 
-def row(where: str, entry: dict[str, Any]) -> str:
-    """One method's line; the original's and published values are of mini-ImageNet at 84 px."""
+def others_values(data: str, split: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The original's and published accuracies by method, where the data is theirs.
+
+    The original's are of validation classes. Published ones, of test classes, stand beside both.
+    """
+    if not data.startswith("mini_imagenet"):
+        return {}, {}
+    original = {name: f"{ORIGINAL[key]:.2f}" for name, key in HEADLINE.items()}
+    return original if split == "val" else {}, PUBLISHED
+
+
+def row(
+    where: str, entry: dict[str, Any], original: Mapping[str, str], published: Mapping[str, str]
+) -> str:
+    """One method's line."""
     method, gap = entry["method"], entry["against Problem 1"]
-    original = ORIGINAL.get(HEADLINE.get(method))
     mean, ci95, n = entry["accuracy"]
     cells = [
         where,
         method,
-        f"{original:.2f}" if original else NOTHING,
-        PUBLISHED.get(method, NOTHING),
+        original.get(method, NOTHING),
+        published.get(method, NOTHING),
         f"{100 * mean:.2f} ± {100 * ci95:.2f} ({n:,} episodes)",
         points(Interval(*gap)) if gap else NOTHING,
         ", ".join(f"`{name}`" for name in entry["runs"]),
