@@ -279,6 +279,4 @@ class Explorer:
 
     def flat_space(self, features: torch.Tensor) -> torch.Tensor:
         """Where distances of the picture are those of the network: for cosine on a sphere."""
-        if self.trained.spec.distance == "cosine":
-            features = torch.nn.functional.normalize(features, dim=-1)
-        return features.cpu()
+        return self.learner.distance.comparable(features).cpu()

@@ -82,7 +82,7 @@ def test_others_values_stand_beside_the_data_they_are_of(data, split, others):
     assert (original.get("Problem 1"), "Problem 1" in published) == others
 
 
-def test_the_table_shows_test_classes_where_there_are_any(report, tmp_path, monkeypatch):
+def test_the_table_shows_test_classes_where_there_are_any(report, tmp_path):
     folder, runs, judged = report
     target = tmp_path / "reports" / "reference" / "tiny"
     target.mkdir(parents=True)
