@@ -20,7 +20,10 @@ def class_means(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def calibrate(
-    prototypes: torch.Tensor, n_shot: int, means: torch.Tensor, distance: Distance
+    prototypes: torch.Tensor,
+    n_shot: int | torch.Tensor,
+    means: torch.Tensor,
+    distance: Distance,
 ) -> torch.Tensor:
     """Prototypes ``(..., n_way, d)`` drawn towards the known classes that resemble them.
 
@@ -29,7 +32,8 @@ def calibrate(
     counts as much as the distance's softmax gives it. The more real supports, the less it matters.
 
     Args:
-        prototypes: means of ``n_shot`` embedded supports each.
+        prototypes: means of embedded supports.
+        n_shot: how many, for all or as ``(..., n_way, 1)`` for each.
         means: of the embedded images of known classes, ``(n_classes, d)``; see ``class_means``.
     """
     prototypes, means = (distance.comparable(features) for features in (prototypes, means))

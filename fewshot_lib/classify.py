@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from fewshot_lib.calibration import calibrate
 from fewshot_lib.device import default_device
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import FAKES_AT_ONCE, encode
@@ -36,7 +37,7 @@ class Prediction(NamedTuple):
     """The two nearest classes of an image.
 
     The probabilities are the network's own, a softmax over its distances to the classes at hand:
-    they are not calibrated, and an image of none of the classes gets high ones, too.
+    they are no measured frequencies, and an image of none of the classes gets high ones, too.
     """
 
     picture: Picture
@@ -130,13 +131,22 @@ def true_class(path: Path, classes: Classes) -> str:
 
 
 @torch.inference_mode()
-def class_prototypes(trained: Trained, classes: Classes) -> torch.Tensor:
+def class_prototypes(
+    trained: Trained, classes: Classes, class_means: torch.Tensor | None = None
+) -> torch.Tensor:
     """Prototypes ``(n_way, d)``; a class may have any number of supports.
 
     Where the run hallucinates in its test episodes, it does so here, always with the same noise.
+
+    Args:
+        class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
     """
     noise = stream("classify noise")
-    return torch.stack([prototype(trained, paths, noise) for paths in classes.values()])
+    prototypes = torch.stack([prototype(trained, paths, noise) for paths in classes.values()])
+    if class_means is None:
+        return prototypes
+    shots = torch.tensor([[len(paths)] for paths in classes.values()], device=prototypes.device)
+    return calibrate(prototypes, shots, class_means, trained.learner.distance)
 
 
 def prototype(trained: Trained, paths: Sequence[Path], noise: torch.Generator) -> torch.Tensor:
@@ -155,14 +165,20 @@ def blocks(items: Sequence, size: int = IMAGES_AT_ONCE) -> Iterator[list]:
 
 
 def classify(
-    trained: Trained, classes: Classes, queries: Sequence[Picture]
+    trained: Trained,
+    classes: Classes,
+    queries: Sequence[Picture],
+    class_means: torch.Tensor | None = None,
 ) -> Iterator[Prediction]:
     """The nearest class of each query, in order; images are decoded block by block.
+
+    Args:
+        class_means: as of ``class_prototypes``.
 
     Raises:
         InputError: an image cannot be decoded; names it.
     """
-    prototypes = class_prototypes(trained, classes)
+    prototypes = class_prototypes(trained, classes, class_means)
     for block in blocks(queries):
         yield from classify_block(trained, prototypes, list(classes), block)
 

@@ -16,13 +16,18 @@ from fewshot_lib.paths import from_root
 from fewshot_lib.randomness import stream
 from fewshot_lib.results import note_accuracy
 from fewshot_lib.sources._tables import read_rows, require_images
-from fewshot_lib.trained import load_trained
+from fewshot_lib.trained import load_trained, read_class_means
 
 TESTCASES = "val_testcase.csv"  # beside val.csv
 
 
 def predict_testcases(
-    weights: Path, images_csv: Path, images_dir: Path, testcases: Path, output: Path
+    weights: Path,
+    images_csv: Path,
+    images_dir: Path,
+    testcases: Path,
+    output: Path,
+    calibrated: bool = False,
 ) -> str:
     """Predict the queries of every episode and write them to ``output``.
 
@@ -31,6 +36,7 @@ def predict_testcases(
 
     Args:
         images_csv: has the columns ``id`` and ``filename``; no label is needed.
+        calibrated: whether prototypes lean on the training classes, see ``calibration``.
 
     Returns:
         One line that says what was done.
@@ -43,20 +49,24 @@ def predict_testcases(
     cases = read_testcases(testcases)
     ids, paths = image_files(cases, images_csv, images_dir)
     trained = load_trained(weights)
+    means = read_class_means(weights, trained.spec) if calibrated else None
     features = encode(trained.learner, trained.bank(paths), default_device())
     support, query = to_indices(cases, ids)
-    positions = solve(trained.learner, features, support, query)
+    positions = solve(trained.learner, features, support, query, means)
     write_predictions(output, cases, positions.tolist())
     n_episodes, n_way, n_shot = support.shape
     episodes = "1 episode" if n_episodes == 1 else f"{n_episodes} episodes"
     return f"{episodes} ({n_way}-way {n_shot}-shot), {len(ids)} images: {output}"
 
 
-def evaluate_testcases(run: Run) -> Interval | None:
+def evaluate_testcases(run: Run, calibrated: bool = False) -> Interval | None:
     """Accuracy of the run on ``val_testcase.csv`` of its ``data_dir``.
 
     The same number as that of predictions for this file: the validation images come from the
     run's own features, the truth from their labels.
+
+    Args:
+        calibrated: as of ``predict_testcases``.
 
     Returns:
         None if there is no such file, or if the run knows only some of its images, as with
@@ -74,15 +84,21 @@ def evaluate_testcases(run: Run) -> Interval | None:
     if unknown(cases, bank.ids) is not None:
         return None
     support, query = to_indices(cases, bank.ids)
-    positions = solve(run.learner, run.features("val"), support, query)
+    means = run.class_means if calibrated else None
+    positions = solve(run.learner, run.features("val"), support, query, means)
     chosen = bank.labels[support[..., 0]].gather(1, positions)
     accuracy = interval((chosen == bank.labels[query]).double().mean(1))
-    note_accuracy(run.folder.name, run.weights_hash, accuracy, testcases=TESTCASES)
+    how = {"testcases": TESTCASES} | ({"calibrated": True} if calibrated else {})
+    note_accuracy(run.folder.name, run.weights_hash, accuracy, **how)
     return accuracy
 
 
 def solve(
-    learner: PrototypicalLearner, features: Features, support: torch.Tensor, query: torch.Tensor
+    learner: PrototypicalLearner,
+    features: Features,
+    support: torch.Tensor,
+    query: torch.Tensor,
+    class_means: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Positions int64 ``(n_episodes, n_queries)``, with the noise that belongs to test cases.
 
@@ -90,9 +106,11 @@ def solve(
         features: of the images that the episodes index.
         support: int64 ``(n_episodes, n_way, n_shot)``.
         query: int64 ``(n_episodes, n_queries)``.
+        class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
     """
     noise = stream("course noise", *support.shape[1:])
-    return predict(learner, features, support, query, learner.spec.n_aug_test, noise)
+    n_aug = learner.spec.n_aug_test
+    return predict(learner, features, support, query, n_aug, noise, class_means)
 
 
 def image_files(

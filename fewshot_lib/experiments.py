@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 import yaml
 
+from fewshot_lib.arrays import read_array, write_array
 from fewshot_lib.calibration import class_means
 from fewshot_lib.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.data import ImageBank, data_fingerprint, load_bank
@@ -24,11 +25,11 @@ from fewshot_lib.locks import alone
 from fewshot_lib.memory import PeakMemory
 from fewshot_lib.methods import make_learner
 from fewshot_lib.networks import count_parameters
-from fewshot_lib.paths import replacing, runs_folder, write_text
+from fewshot_lib.paths import runs_folder, write_text
 from fewshot_lib.randomness import stream
 from fewshot_lib.results import note_accuracy
 from fewshot_lib.spec import DataParams, Spec
-from fewshot_lib.trained import load_trained
+from fewshot_lib.trained import CLASS_MEANS, load_trained
 from fewshot_lib.training import describe, train
 
 RESULT, SPEC, LOCK = "result.json", "spec.yaml", ".lock"
@@ -90,9 +91,17 @@ class Run:
 
     @cached_property
     def class_means(self) -> torch.Tensor:
-        """Means of the embedded images of the training classes, ``(n_classes, d)``."""
-        bank = bank_for(self.spec, "train")
-        return class_means(encode(self.learner, bank, default_device()).embedded, bank.labels)
+        """Means of the embedded images of the training classes, ``(n_classes, d)``.
+
+        They are kept in the run's folder, where ``trained.read_class_means`` finds them.
+        """
+        path = self.folder / CLASS_MEANS
+        if (kept := read_array(path)) is None:
+            bank = bank_for(self.spec, "train")
+            features = encode(self.learner, bank, default_device())
+            kept = class_means(features.embedded, bank.labels).cpu().numpy()
+            write_array(path, kept)
+        return torch.from_numpy(kept).to(default_device())
 
     @cached_property
     def weights_hash(self) -> str:
@@ -120,12 +129,12 @@ class Run:
         how = {"n_episodes": n_episodes, "n_shot": n_shot, "n_aug": n_aug, "split": split}
         how |= {"calibrated": True} if calibrated else {}
         path = self.folder / "evaluations" / f"{self.evaluation_name(**how)}.npy"
-        if (kept := read_predictions(path)) is not None:
-            evaluation = Evaluation(self.episodes(n_episodes, n_shot, split), kept)
+        if (kept := read_array(path)) is not None:
+            predictions = torch.from_numpy(kept).long()
+            evaluation = Evaluation(self.episodes(n_episodes, n_shot, split), predictions)
         else:
             evaluation = self.judge(**how)
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, evaluation.predictions.numpy().astype(np.int16))
+            write_array(path, evaluation.predictions.numpy().astype(np.int16))
         note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **how)
         return evaluation
 
@@ -154,14 +163,6 @@ class Run:
         data = bank_for(self.spec, split).fingerprint[:8]
         shape = f"{n_way}way-{n_shot}shot-{n_aug}aug-{n_query}query"
         return f"{split}-{shape}-{n_episodes}-{data}{'-calibrated' if calibrated else ''}"
-
-
-def read_predictions(path: Path) -> torch.Tensor | None:
-    """Predictions kept in this file; None if it is missing or damaged."""
-    try:
-        return torch.from_numpy(np.load(path, allow_pickle=False)).long()
-    except (OSError, ValueError, EOFError):
-        return None
 
 
 def run(spec: Spec) -> Run:

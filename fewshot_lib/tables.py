@@ -8,6 +8,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from pandas.io.formats.style import Styler
 
+from fewshot_lib.calibration import CALIBRATED
 from fewshot_lib.course import evaluate_testcases
 from fewshot_lib.evaluation import Interval
 from fewshot_lib.feature_space import Cloud
@@ -46,15 +47,25 @@ def accuracy_table(rows: Iterable[Row], caption: str) -> Styler:
 
 
 def main_rows(
-    runs: Mapping[str, SeedRuns], n_episodes: int, originals: Mapping[str, float]
+    runs: Mapping[str, SeedRuns],
+    n_episodes: int,
+    originals: Mapping[str, float],
+    calibrated: bool = False,
 ) -> list[Row]:
-    """Each setting's accuracy, and that on the course's test cases where its data has them."""
+    """Each setting's accuracy, and that on the course's test cases where its data has them.
+
+    Args:
+        calibrated: whether prototypes lean on the training classes, see ``calibration``.
+    """
     rows = []
     for name, one in runs.items():
-        original = originals.get(name)
-        rows.append(Row(name, original, one.evaluate(n_episodes).accuracy))
-        if course := [found for run in one.passing() if (found := evaluate_testcases(run))]:
-            rows.append(Row(f"{name}, the course's test cases", original, of_intervals(course)))
+        original, full_name = originals.get(name), name + CALIBRATED * calibrated
+        judged = one.evaluate(n_episodes, calibrated=calibrated)
+        rows.append(Row(full_name, original, judged.accuracy))
+        course = [evaluate_testcases(run, calibrated) for run in one.passing()]
+        if None not in course:
+            setting = f"{full_name}, the course's test cases"
+            rows.append(Row(setting, original, of_intervals(course)))
     return rows
 
 

@@ -4,20 +4,24 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from fewshot_lib.arrays import read_array
 from fewshot_lib.data import ImageBank
 from fewshot_lib.device import default_device
 from fewshot_lib.errors import InputError
 from fewshot_lib.images import decode_all
 from fewshot_lib.learners import PrototypicalLearner
 from fewshot_lib.methods import make_learner
+from fewshot_lib.networks import feature_size
 from fewshot_lib.paths import replacing
 from fewshot_lib.spec import Spec
 
 ABOUT = "fewshot"  # key of the weights file's metadata
+CLASS_MEANS = "class_means.npy"  # beside the weights, once their prototypes have been calibrated
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,22 @@ def load_trained(path: Path) -> Trained:
     require_same(path, expected, {name: tuple(value.shape) for name, value in weights.items()})
     learner.load_state_dict(weights)
     return Trained(spec, learner.to(default_device()).eval(), mean, std)
+
+
+def read_class_means(weights: Path, spec: Spec) -> torch.Tensor:
+    """Means ``(n_classes, d)`` of the training classes, kept beside the weights of a network.
+
+    Raises:
+        InputError: there are none, or they do not fit the network of this spec.
+    """
+    path = weights.parent / CLASS_MEANS
+    if not path.is_file():
+        raise InputError(f"there is no {path}: reports make it for their main runs")
+    means, size = read_array(path), feature_size(spec.image_size)
+    fits = means is not None and means.dtype == np.float32 and means.shape[1:] == (size,)
+    if not fits or not np.isfinite(means).all():
+        raise InputError(f"{path} does not fit: delete it and make the run's report again")
+    return torch.from_numpy(means).to(default_device())
 
 
 def three_numbers(values: list[float]) -> tuple[float, float, float]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fewshot_lib.calibration import CALIBRATED
 from fewshot_lib.course import TESTCASES, evaluate_testcases
 from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import Interval
@@ -79,18 +80,19 @@ def difference(entry: Entry, runs: dict[str, Run]) -> str:
 
 def compute(run: Run, entry: Entry) -> Interval:
     """The accuracy anew, whatever is kept in the run's folder."""
+    calibrated = entry.get("calibrated", False)
     if "testcases" in entry:
-        found = evaluate_testcases(run)
+        found = evaluate_testcases(run, calibrated)
         if found is None:
             raise InputError(f"{TESTCASES} is no longer there")
         return found
     how = {key: entry[key] for key in ("n_episodes", "n_shot", "n_aug", "split")}
-    return run.judge(**how, calibrated=entry.get("calibrated", False)).accuracy
+    return run.judge(**how, calibrated=calibrated).accuracy
 
 
 def asked(entry: Entry) -> str:
     """What the accuracy is one of, in short."""
+    calibrated = CALIBRATED if entry.get("calibrated") else ""
     if "testcases" in entry:
-        return TESTCASES
-    calibrated = ", calibrated" if entry.get("calibrated") else ""
+        return TESTCASES + calibrated
     return f"{entry['split']} {entry['n_shot']}-shot M={entry['n_aug']}{calibrated}"

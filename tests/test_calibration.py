@@ -6,15 +6,18 @@ import pytest
 import torch
 
 from fewshot_lib.calibration import calibrate, class_means
+from fewshot_lib.checkpoints import WEIGHTS
 from fewshot_lib.distances import make_distance
+from fewshot_lib.errors import InputError
 from fewshot_lib.evaluation import Features, evaluate
-from fewshot_lib.experiments import bank_for, run
+from fewshot_lib.experiments import Run, bank_for, run
 from fewshot_lib.findings import difference
 from fewshot_lib.learners import PrototypicalLearner
 from fewshot_lib.randomness import stream
 from fewshot_lib.report.summary import gaps_to_first, judge
 from fewshot_lib.results import VARIABLE
 from fewshot_lib.seeded import SeedRuns
+from fewshot_lib.trained import CLASS_MEANS, read_class_means
 
 FAR = 100.0
 
@@ -47,6 +50,13 @@ def test_lengths_count_where_the_distance_sees_them(name, sees_length):
     assert torch.allclose(found, longer, atol=1e-6) != sees_length
 
 
+def test_classes_with_unequal_supports_lean_each_by_its_own_number():
+    distance, means = make_distance("euclidean", 2), torch.tensor([[1.0, 0.0], [FAR, FAR]])
+    shots = torch.tensor([[1], [3]])
+    found = calibrate(torch.zeros(2, 2), shots, means, distance)
+    assert found.tolist() == [[pytest.approx(1 / 2), 0.0], [pytest.approx(1 / 4), 0.0]]
+
+
 def test_every_episode_is_calibrated_by_itself():
     distance, source = make_distance("cosine", 8, scale=5.0), stream("features")
     prototypes, means = torch.randn(4, 3, 8, generator=source), torch.eye(8)
@@ -72,6 +82,17 @@ def test_a_run_s_class_means_are_of_its_training_images(make_spec):
     labels = bank_for(made.spec, "train").labels
     expected = made.features("train").embedded[labels == 2].mean(0)
     assert torch.allclose(made.class_means[2], expected, atol=1e-5)
+
+
+def test_class_means_are_kept_and_made_again_if_damaged(make_spec):
+    made = run(make_spec(epochs=1))
+    means, path = made.class_means, made.folder / CLASS_MEANS
+    assert torch.equal(read_class_means(made.folder / WEIGHTS, made.spec), means)
+    path.write_bytes(b"no array")
+    with pytest.raises(InputError, match="does not fit: delete it"):
+        read_class_means(made.folder / WEIGHTS, made.spec)
+    assert torch.equal(Run(made.spec, made.folder).class_means, means)
+    assert torch.equal(read_class_means(made.folder / WEIGHTS, made.spec), means)
 
 
 def test_a_calibrated_accuracy_is_kept_and_told_apart(make_spec, method, monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import torch
 from bs4 import BeautifulSoup
@@ -15,6 +16,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fewshot_lib import classify as tool
+from fewshot_lib.arrays import write_array
+from fewshot_lib.calibration import calibrate
 from fewshot_lib.cli import Commands
 from fewshot_lib.commands.classify import classify
 from fewshot_lib.device import default_device
@@ -24,7 +27,7 @@ from fewshot_lib.images import images_in
 from fewshot_lib.methods import make_learner
 from fewshot_lib.randomness import seeded, stream
 from fewshot_lib.report import contact_sheet
-from fewshot_lib.trained import load_trained, save_weights
+from fewshot_lib.trained import CLASS_MEANS, load_trained, save_weights
 
 COLOURS = {"blue": (0, 0, 1), "green": (0, 1, 0), "red": (1, 0, 0)}
 N_SUPPORT = {"blue": 1, "green": 3, "red": 2}
@@ -76,11 +79,11 @@ def run(photos: Path, make_weights):
     """Call the command on ``photos``; the options given here replace the usual ones."""
     weights = make_weights()
 
-    def call(*queries: Path, **options):
+    def call(*queries: Path, flags: tuple[str, ...] = (), **options):
         usual = {"run": weights, "support": photos / "support", "output": photos / "out.csv"}
         words = [f"--{k}={v}" for k, v in (usual | options).items()]
         words += [f"--query={place}" for place in queries or [photos / "query"]]
-        return CliRunner().invoke(fewshot, ["classify", *words])
+        return CliRunner().invoke(fewshot, ["classify", *flags, *words])
 
     return call
 
@@ -188,6 +191,31 @@ def test_equal_numbers_of_supports_give_what_an_episode_gives(photos, make_weigh
         stream("classify noise"),
     )
     assert [list(COLOURS).index(p.label) for p in found] == expected[0].tolist()
+
+
+def test_a_calibrated_prototype_leans_the_less_the_more_supports_it_has(photos, make_weights):
+    trained, classes = load_trained(make_weights()), tool.read_supports(photos / "support")
+    means = torch.randn(4, 64, generator=stream("means"))
+    plain = tool.class_prototypes(trained, classes)
+    found = tool.class_prototypes(trained, classes, means)
+    for row, one, n_shot in zip(found, plain, N_SUPPORT.values(), strict=True):
+        expected = calibrate(one.unsqueeze(0), n_shot, means, trained.learner.distance)[0]
+        torch.testing.assert_close(row, expected)
+
+
+def test_the_command_leans_on_the_means_beside_the_weights(run, photos):
+    means, flags = photos / CLASS_MEANS, ("--calibrated",)
+    write_array(means, np.ones((2, 64), np.float32))
+    assert run(flags=flags).exit_code == 0
+    leaning = table(photos / "out.csv")
+    assert run().exit_code == 0
+    assert leaning != table(photos / "out.csv")
+    write_array(means, np.zeros((2, 65), np.float32))
+    refused = run(flags=flags)
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        f"fewshot: {means} does not fit: delete it and make the run's report again\n"
+    )
 
 
 def test_a_prototype_is_the_mean_of_however_many_supports(photos, make_weights, monkeypatch):

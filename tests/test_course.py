@@ -21,6 +21,7 @@ from fewshot_lib.episodes import sample_episodes
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import bank_for, run
 from fewshot_lib.randomness import stream
+from fewshot_lib.trained import CLASS_MEANS
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -70,20 +71,24 @@ def solved(tree, make_spec):
     return run(spec)
 
 
-def predict_all(run, tree: Path, output: Path) -> str:
+def predict_all(run, tree: Path, output: Path, **how) -> str:
     return predict_testcases(
-        run.folder / WEIGHTS, tree / "val.csv", tree / "val", tree / TESTCASES, output
+        run.folder / WEIGHTS, tree / "val.csv", tree / "val", tree / TESTCASES, output, **how
     )
 
 
+@pytest.mark.parametrize("calibrated", [False, True], ids=["plain", "calibrated"])
 @pytest.mark.parametrize(("n_way", "n_shot"), [(3, 1), (5, 1), (3, 3), (5, 3)])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_the_report_s_number_is_that_of_the_files(tree, make_spec, method, n_way, n_shot):
+def test_the_report_s_number_is_that_of_the_files(
+    tree, make_spec, method, n_way, n_shot, calibrated
+):
     spec = make_spec(data_dir=str(tree), epochs=1, **method)
     write_testcases(tree, spec, n_way, n_shot)
     trained = run(spec)
-    predict_all(trained, tree, tree / "pred.csv")
-    files, report = score_files(tree / "pred.csv", tree / TRUTH), evaluate_testcases(trained)
+    report = evaluate_testcases(trained, calibrated)
+    predict_all(trained, tree, tree / "pred.csv", calibrated=calibrated)
+    files = score_files(tree / "pred.csv", tree / TRUTH)
     assert report.n == 30
     assert f"{100 * report.mean:.2f} {100 * report.ci95:.2f}" == (
         f"{100 * files.mean:.2f} {100 * files.ci95:.2f}"
@@ -264,6 +269,19 @@ def test_the_commands_print_one_line_each(command, solved, tree):
     scored = command("score", tree / "pred.csv", tree / TRUTH)
     expected = evaluate_testcases(solved)
     assert scored.stdout == f"Accuracy: {100 * expected.mean:.2f} +- {100 * expected.ci95:.2f} %\n"
+
+
+def test_the_command_calibrates_once_the_run_has_been(command, solved, tree):
+    arguments = "predict", "--calibrated", "--run", solved.folder, *files(tree)
+    early = command(*arguments)
+    assert early.exit_code == 2
+    missing = solved.folder / CLASS_MEANS
+    assert early.stderr == f"fewshot: there is no {missing}: reports make it for their main runs\n"
+    assert not (tree / "pred.csv").exists()
+    expected = evaluate_testcases(solved, calibrated=True)
+    assert expected != evaluate_testcases(solved)
+    assert command(*arguments).exit_code == 0
+    assert score_files(tree / "pred.csv", tree / TRUTH) == pytest.approx(expected[:2])
 
 
 def test_the_commands_end_with_status_2_for_wrong_input(command, solved, tree):

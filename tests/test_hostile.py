@@ -8,10 +8,11 @@ import sys
 import pytest
 import torch
 
+from fewshot_lib.arrays import read_array
 from fewshot_lib.checkpoints import PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.data import load_bank, read_bank
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments import RESULT, read_predictions, run
+from fewshot_lib.experiments import RESULT, run
 from fewshot_lib.paths import cache_folder
 from fewshot_lib.trained import load_trained
 
@@ -70,7 +71,7 @@ def test_a_cache_and_predictions_that_would_run_code_are_made_again(make_spec, p
     assert torch.equal(load_bank(make_spec(), "val").images, images)
     path.unlink()
     path.write_bytes(bomb)
-    assert read_predictions(path) is None
+    assert read_array(path) is None
 
 
 DRAWS = """

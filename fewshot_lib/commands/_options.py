@@ -23,3 +23,10 @@ def run_options(command: Callable) -> Callable:
     ):
         command = option(command)
     return command
+
+
+calibrated_option = click.option(
+    "--calibrated",
+    is_flag=True,
+    help="Let prototypes lean on the training classes they resemble, as reports do it.",
+)

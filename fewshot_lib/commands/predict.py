@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fewshot_lib.commands._options import run_options
+from fewshot_lib.commands._options import calibrated_option, run_options
 
 PATH = click.Path(path_type=Path)
 
@@ -20,6 +20,7 @@ PATH = click.Path(path_type=Path)
     help="CSV file with columns episode_id,class0_support0,…,query0,… that hold image ids.",
 )
 @click.option("--output", type=PATH, required=True, help="CSV file to write.")
+@calibrated_option
 def predict(
     run: str,
     profile: str,
@@ -28,6 +29,7 @@ def predict(
     images_dir: Path,
     testcases: Path,
     output: Path,
+    calibrated: bool,
 ) -> None:
     """Predict the class of every query in the test cases.
 
@@ -38,4 +40,5 @@ def predict(
     from fewshot_lib.locate import weights_file
 
     weights = weights_file(run, profile, problem)
-    click.echo(predict_testcases(weights, images_csv, images_dir, testcases, output))
+    files = images_csv, images_dir, testcases, output
+    click.echo(predict_testcases(weights, *files, calibrated=calibrated))
