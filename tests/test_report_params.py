@@ -165,11 +165,24 @@ def test_the_projects_profiles_are_valid(path, tmp_path):
     problem_params(path, path.stem, {"data_dir": str(tmp_path)})
 
 
-def test_the_laptops_ablation_ends_with_its_main_run(tmp_path, monkeypatch):
-    """Each setting is made of the one before, the last is the profile's own recipe."""
+@pytest.fixture
+def images(tmp_path, monkeypatch) -> Path:
+    """A folder of images where the project's sweeps look for them."""
     monkeypatch.setattr("fewshot_lib.sweep_file.project_root", lambda: tmp_path)
     folder = tmp_path / "data" / "mini_imagenet"
     folder.mkdir(parents=True)
+    return folder
+
+
+def test_the_laptops_ablation_ends_with_its_main_run(images):
+    """Each setting is made of the one before, the last is the profile's own recipe."""
     *_, last = read_sweep(ROOT / "params" / "laptop" / "ablation.yaml").settings
-    params = load_params("laptop", ["problem1"], [f"data_dir={folder}"])
+    params = load_params("laptop", ["problem1"], [f"data_dir={images}"])
     assert last.specs[0] == params["problem1"].main_spec()
+
+
+def test_the_papers_distances_are_runs_of_its_problem_1(images):
+    settings = read_sweep(ROOT / "params" / "paper" / "distances.yaml").settings
+    params = load_params("paper", ["problem1"], [f"data_dir={images}"])
+    specs = list(params["problem1"].distance_specs().values())
+    assert [setting.specs[0] for setting in settings] == specs
