@@ -136,10 +136,14 @@ class PrototypicalLearner(nn.Module):
 
     def main_optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
         spec = self.spec
-        parameters, decay = module.parameters(), spec.weight_decay
+        groups, decay = self.parameter_groups(module), spec.weight_decay
         if spec.optimizer == "adam":
-            return torch.optim.Adam(parameters, spec.lr, weight_decay=decay, fused=True)
-        return torch.optim.SGD(parameters, spec.lr, spec.momentum, weight_decay=decay, fused=True)
+            return torch.optim.Adam(groups, spec.lr, weight_decay=decay, fused=True)
+        return torch.optim.SGD(groups, spec.lr, spec.momentum, weight_decay=decay, fused=True)
+
+    def parameter_groups(self, module: nn.Module) -> list[dict]:
+        """The module's parameters by how they are learned, in the form optimizers take."""
+        return [{"params": list(module.parameters())}]
 
     def train_step(
         self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
@@ -180,6 +184,15 @@ class HallucinationLearner(PrototypicalLearner):
 
     def make_network(self, spec: Spec) -> nn.Module:
         return self.network(spec.image_size, spec.init, spec.residual)
+
+    def parameter_groups(self, module: nn.Module) -> list[dict]:
+        """The hallucinator, which no classifier has trained before, may learn faster."""
+        if self.spec.hallucinator_lr is None:
+            return super().parameter_groups(module)
+        own = list(self.net.hallucinate.parameters())
+        known = set(map(id, own))
+        others = [p for p in module.parameters() if id(p) not in known]
+        return [{"params": others}, {"params": own, "lr": self.spec.hallucinator_lr}]
 
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None

@@ -90,6 +90,7 @@ class Problem2(CompareParams):
     n_aug_test: Annotated[int, Field(ge=1)] | None = None  # None: as in training
     n_augs: list[Annotated[int, Field(ge=0)]] = [0, 1, 10, 50, 100, 200]
     residual: bool = False  # fakes start as copies of the real feature
+    hallucinator_lr: Positive | None = None  # None: as lr
     tsne_classes: Annotated[int, Field(ge=2)] = 5
     tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
     tsne_fakes: Count = 3  # per image
@@ -116,6 +117,7 @@ class Problem3(ReportParams):
 
     n_aug: Annotated[int, Field(ge=1)] = 200  # Problem 2's M
     residual: bool = False  # Problem 2's
+    hallucinator_lr: Positive | None = None  # Problem 2's
     epochs_before: Count | None = None  # of Problems 1 and 2; None: as many as here
     gan_lr: Positive = 1e-4
     fake_weight: Positive | None = None

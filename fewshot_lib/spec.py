@@ -138,6 +138,7 @@ USED_BY = {
     "n_aug_test": {"hallucination", "adversarial"},
     "n_classes": {"classification"},
     "residual": {"hallucination"},
+    "hallucinator_lr": {"hallucination"},
     "variant": {"adversarial"},
     "gan_lr": {"adversarial"},
     "fake_weight": {"adversarial"},
@@ -164,6 +165,7 @@ class Spec(TrainingParams):
     n_aug: Annotated[int, Field(ge=0)] = 0  # hallucinated features per support in training
     n_aug_test: Annotated[int, Field(ge=0)] | None = None  # None: as in training
     residual: bool = False  # hallucination only: fakes start as copies of the real feature
+    hallucinator_lr: Positive | None = None  # hallucination only: at first; None: as lr
     variant: Literal["original", "afhn", "mixed"] = "original"  # adversarial only
     gan_lr: Positive = 1e-4  # adversarial only: Adam of generator and discriminator
     fake_weight: Positive | None = None  # adversarial only; None: 0.5 / the generator's loss

@@ -94,6 +94,7 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
         f"{spec.n_query_test} queries a class, {spec.episodes_val} episodes after each epoch",
         "optimizer": f"{spec.optimizer.upper()}{momentum}, weight decay {spec.weight_decay:g}",
         "learning rate": f"{spec.lr:g}, {decay}",
+        "hallucinator's rate": f"{spec.hallucinator_lr or 0:g} at first, falling alike",
         "convolutions start as": {"normal": "N(0, 1)", "kaiming": "He et al. 2015"}[spec.init],
         "augmentation": ", ".join(spec.augment) or "none",
         "distance": distance_in_words(spec),
@@ -107,6 +108,7 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
     }
     for name, is_used in (
         ("hallucinated features", spec.n_aug),
+        ("hallucinator's rate", spec.hallucinator_lr),
         ("starts from", spec.pretrain_epochs),
         ("kept weights", spec.ema),
         ("features judged", spec.flip_test),

@@ -49,6 +49,7 @@ CHANGES = {
     "n_aug_test": 3,
     "n_classes": 64,
     "residual": True,
+    "hallucinator_lr": 0.1,
     "variant": "afhn",
     "gan_lr": 0.1,
     "fake_weight": 0.25,
@@ -71,6 +72,7 @@ def test_every_field_changes_the_identity(field):
     needed = {
         "n_aug": {"method": "hallucination", "n_aug": 1},
         "residual": {"method": "hallucination"},
+        "hallucinator_lr": {"method": "hallucination"},
         "gan_weight": {"method": "adversarial", "variant": "mixed", "n_aug": 1},
         "n_classes": {"method": "classification", "n_classes": 5},
     }
@@ -141,6 +143,7 @@ def test_hallucinated_features_in_the_test_are_those_of_training_unless_given():
         ("prototypical", "n_aug", 1),
         ("prototypical", "n_aug_test", 1),
         ("prototypical", "gan_lr", 0.1),
+        ("adversarial", "hallucinator_lr", 0.1),
         ("hallucination", "variant", "afhn"),
         ("hallucination", "fake_weight", 0.1),
         ("hallucination", "gan_weight", 0.2),

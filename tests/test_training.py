@@ -209,6 +209,19 @@ def test_the_adversaries_learning_rate_stays_unless_mixed(make_spec, variant, fa
     assert rates == {"main": 0.125, "generator": adversary, "discriminator": adversary}
 
 
+def test_the_hallucinator_s_rate_starts_higher_and_falls_alike(make_spec):
+    spec = make_spec(method="hallucination", lr=0.25, hallucinator_lr=2.0, lr_step=1, lr_gamma=0.5)
+    learner = make_learner(spec)
+    optimizers = learner.optimizers()
+    for epoch, rates in ((1, [0.25, 2.0]), (3, [0.0625, 0.5]), (2, [0.125, 1.0])):
+        training.set_learning_rates(learner, optimizers, epoch, step=1)
+        groups = optimizers["main"].param_groups
+        assert [group["lr"] for group in groups] == rates
+    faster = {id(p) for p in groups[1]["params"]}
+    assert faster == {id(p) for p in learner.net.hallucinate.parameters()}
+    assert len(faster) + len(groups[0]["params"]) == len(list(learner.parameters()))
+
+
 def rates_of(spec):
     """The rates of all steps."""
     steps = range(1, math.ceil(spec.episodes / spec.episodes_per_step) + 1)
