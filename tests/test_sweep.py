@@ -1,5 +1,6 @@
 """Sweeps: settings from a file, a ranking that tells how sure it is, tables, a page."""
 
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fewshot_lib.commands.sweep import sweep as command
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import run
 from fewshot_lib.findings import points
+from fewshot_lib.report.sweep import make_sweep
 from fewshot_lib.seeds import difference_over_seeds, over_seeds
 from fewshot_lib.sweep import plain
 from fewshot_lib.sweep_file import read_sweep
@@ -142,12 +144,24 @@ def test_the_page_ranks_draws_and_needs_no_network(write):
     page = BeautifulSoup(Path(result.stdout.splitlines()[-1]).read_text(), "html.parser")
     rows = page.find("tbody").find_all("tr")
     assert [row.find("th").text for row in rows] == ["1", "2"]
-    assert {row.find("td").text for row in rows} == {"euclidean", "cosine"}
+    assert {row.find_all("td")[2].text for row in rows} == {"euclidean", "cosine"}
     assert "the best" in rows[0].text
     assert page.find("figure", attrs={"aria-label": True}).find("svg")
     assert page.find("img")["alt"].startswith("Training loss")
     sources = [tag.get("src", "") for tag in page.find_all(["img", "script", "link"])]
     assert all(source in ("",) or source.startswith("data:") for source in sources)
+
+
+def test_figures_name_settings_by_rank_where_names_are_long(write):
+    """Else they would have no room for the accuracies."""
+    case = {"lr": 0.01, "weight_decay": 0.5, "init": "normal", "optimizer": "adam"}
+    path = write(list=[{}, case])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, page, _ = make_sweep(path, 10, None)
+    drawn = BeautifulSoup(page.read_text("utf-8"), "html.parser").find("svg").get_text(" ")
+    assert "rank 1" in drawn and "rank 2" in drawn
+    assert "weight_decay" not in drawn
 
 
 def test_a_sweep_done_again_trains_nothing(write, monkeypatch):

@@ -22,6 +22,7 @@ from fewshot_lib.sweep import Result, runs_table, sweep, table, varied
 from fewshot_lib.sweep_file import Plan, Range, Setting, read_sweep
 
 SETTINGS, RUNS, INDEX = "settings", "runs", "index.html"
+LONGEST = 40  # characters of a name that figures have room for
 CURVES = 6  # settings whose learning curves are drawn, the best ones
 
 Row = dict[str, Any]
@@ -73,7 +74,8 @@ def page_values(
     made = provenance("")
     del made["profile"]
     rows = ranking(results)
-    best = {row["name"]: r.runs[0] for row, r in zip(rows, results[:CURVES], strict=False)}
+    names = labels(rows)
+    best = {name: r.runs[0] for name, r in zip(names, results[:CURVES], strict=False)}
     return {
         "title": title,
         "parameters": list(varied(results)),
@@ -84,7 +86,7 @@ def page_values(
         "failed": [words_of(one.changes) for one in failed],
         "same": {key: value for key, value in same.items() if key in MAIN},
         "same_too": {key: value for key, value in same.items() if key not in MAIN},
-        "dots": figure_html(results, rows),
+        "dots": figure_html(results, names),
         "dots_alt": "Accuracy of each setting with its 95 % interval, best first.",
         "curves": curves(best) if len(best) > 1 else "",
         "curves_alt": curves_in_words(best),
@@ -146,7 +148,15 @@ def words_of(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def figure_html(results: Sequence[Result], rows: Sequence[Row]) -> str:
+def labels(rows: Sequence[Row]) -> list[str]:
+    """What figures call the settings: their names, or their ranks if a name is too long."""
+    names = [row["name"] for row in rows]
+    if max(map(len, names)) <= LONGEST:
+        return names
+    return [f"rank {row['rank']}" for row in rows]
+
+
+def figure_html(results: Sequence[Result], names: Sequence[str]) -> str:
     """Accuracies with their intervals as an SVG, best on top; small dots are single seeds."""
     figures.use_style()
     figure, ax = figures.plt.subplots(figsize=(figures.WIDTH, 0.9 + 0.3 * len(results)))
@@ -157,8 +167,8 @@ def figure_html(results: Sequence[Result], rows: Sequence[Row]) -> str:
             seeds = [100 * e.accuracy.mean for e in result.evaluations]
             ax.plot(seeds, [i] * len(seeds), "|", color=figures.OTHERS[1], ms=9)
     # Between two dollars Matplotlib would read a formula.
-    ax.set_yticks(range(len(rows)), [row["name"].replace("$", r"\$") for row in rows])
-    ax.set(xlabel="accuracy, %", ylim=(len(rows) - 0.5, -0.5))
+    ax.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])
+    ax.set(xlabel="accuracy, %", ylim=(len(names) - 0.5, -0.5))
     ax.grid(False, axis="y")
     text = figures.svg(figure, salt="sweep")
     figures.plt.close(figure)
