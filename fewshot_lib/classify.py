@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
     """The two nearest classes of an image.
 
     The probabilities are the network's own, a softmax over its distances to the classes at hand:
-    they are no measured frequencies, and an image of none of the classes gets high ones, too.
+    they are no shares of right answers, and an image of none of the classes gets high ones, too.
     """
 
     picture: Picture

@@ -28,5 +28,5 @@ def run_options(command: Callable) -> Callable:
 calibrated_option = click.option(
     "--calibrated",
     is_flag=True,
-    help="Let prototypes lean on the training classes they resemble, as reports do it.",
+    help="Let prototypes lean on the training classes that they resemble.",
 )

@@ -48,7 +48,7 @@ def classify(
 
     Write a table (class, probability, runner-up of each image) and beside it a page that shows
     the images. Query images in folders named like the classes are scored. Probabilities are the
-    network's own: how often it is right at 0.9, say, nobody has measured.
+    network's own: at 0.9 it need not be right nine times in ten.
     """
     from fewshot_lib import classify as tool
     from fewshot_lib.locate import weights_file
