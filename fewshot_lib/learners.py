@@ -142,7 +142,10 @@ class PrototypicalLearner(nn.Module):
         return torch.optim.SGD(groups, spec.lr, spec.momentum, weight_decay=decay, fused=True)
 
     def parameter_groups(self, module: nn.Module) -> list[dict]:
-        """The module's parameters by how they are learned, in the form optimizers take."""
+        """The module's parameters as optimizers take them.
+
+        A group with ``relative_lr`` has that many times the rate of the others.
+        """
         return [{"params": list(module.parameters())}]
 
     def train_step(
@@ -189,10 +192,11 @@ class HallucinationLearner(PrototypicalLearner):
         """The hallucinator, which no classifier has trained before, may learn faster."""
         if self.spec.hallucinator_lr is None:
             return super().parameter_groups(module)
+        relative = self.spec.hallucinator_lr / self.spec.lr
         own = list(self.net.hallucinate.parameters())
         known = set(map(id, own))
         others = [p for p in module.parameters() if id(p) not in known]
-        return [{"params": others}, {"params": own, "lr": self.spec.hallucinator_lr}]
+        return [{"params": others}, {"params": own, "relative_lr": relative}]
 
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None

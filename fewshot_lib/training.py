@@ -168,7 +168,7 @@ def set_learning_rates(
     factor = learning_rate(learner.spec, epoch, step) / learner.spec.lr
     for name in learner.scheduled:
         for group in optimizers[name].param_groups:
-            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+            group["lr"] = factor * optimizers[name].defaults["lr"] * group.get("relative_lr", 1)
 
 
 def selection_episodes(spec: Spec, bank: ImageBank) -> torch.Tensor:
