@@ -88,7 +88,7 @@ def evaluate_testcases(run: Run, calibrated: bool = False) -> Interval | None:
     positions = solve(run.learner, run.features("val"), support, query, means)
     chosen = bank.labels[support[..., 0]].gather(1, positions)
     accuracy = interval((chosen == bank.labels[query]).double().mean(1))
-    how = {"testcases": TESTCASES} | ({"calibrated": True} if calibrated else {})
+    how = {"testcases": TESTCASES, "calibrated": calibrated}
     note_accuracy(run.folder.name, run.weights_hash, accuracy, **how)
     return accuracy
 

@@ -29,7 +29,7 @@ from fewshot_lib.paths import runs_folder, write_text
 from fewshot_lib.randomness import stream
 from fewshot_lib.results import note_accuracy
 from fewshot_lib.spec import DataParams, Spec
-from fewshot_lib.trained import CLASS_MEANS, load_trained
+from fewshot_lib.trained import CLASS_MEANS, kept_class_means, load_trained
 from fewshot_lib.training import describe, train
 
 RESULT, SPEC, LOCK = "result.json", "spec.yaml", ".lock"
@@ -96,12 +96,12 @@ class Run:
         They are kept in the run's folder, where ``trained.read_class_means`` finds them.
         """
         path = self.folder / CLASS_MEANS
-        if (kept := read_array(path)) is None:
-            bank = bank_for(self.spec, "train")
-            features = encode(self.learner, bank, default_device())
-            kept = class_means(features.embedded, bank.labels).cpu().numpy()
-            write_array(path, kept)
-        return torch.from_numpy(kept).to(default_device())
+        if (kept := kept_class_means(path, self.spec)) is not None:
+            return kept
+        bank = bank_for(self.spec, "train")
+        means = class_means(encode(self.learner, bank, default_device()).embedded, bank.labels)
+        write_array(path, means.cpu().numpy())
+        return means
 
     @cached_property
     def weights_hash(self) -> str:
@@ -127,7 +127,7 @@ class Run:
         n_shot = n_shot or self.spec.n_shot_test
         n_aug = self.spec.n_aug_test if n_aug is None else n_aug
         how = {"n_episodes": n_episodes, "n_shot": n_shot, "n_aug": n_aug, "split": split}
-        how |= {"calibrated": True} if calibrated else {}
+        how |= {"calibrated": calibrated}
         path = self.folder / "evaluations" / f"{self.evaluation_name(**how)}.npy"
         if (kept := read_array(path)) is not None:
             predictions = torch.from_numpy(kept).long()
@@ -141,7 +141,7 @@ class Run:
     def judge(
         self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool = False
     ) -> Evaluation:
-        """``evaluate`` without a look at what is kept."""
+        """``evaluate`` without a look at the predictions that are kept."""
         episodes = self.episodes(n_episodes, n_shot, split)
         noise = stream("report noise", split, *self.test_shape(n_shot))
         how = n_shot, n_aug, noise, self.class_means if calibrated else None

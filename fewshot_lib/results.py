@@ -27,11 +27,12 @@ def note_accuracy(run: str, weights: str, accuracy: tuple[float, float, int], **
         run: name of the run's folder.
         weights: hash of its weights file.
         accuracy: mean, half width of the 95 % interval, number of episodes.
-        how: what is needed to compute it again.
+        how: what is needed to compute it again; what is False goes without saying.
     """
     if name := os.environ.get(VARIABLE):
         mean, ci95, n = accuracy
-        entry = {"run": run, "weights": weights, "mean": mean, "ci95": ci95, "n": n} | how
+        entry = {"run": run, "weights": weights, "mean": mean, "ci95": ci95, "n": n}
+        entry |= {key: value for key, value in how.items() if value is not False}
         with Path(name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 

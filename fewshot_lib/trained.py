@@ -88,13 +88,20 @@ def read_class_means(weights: Path, spec: Spec) -> torch.Tensor:
         InputError: there are none, or they do not fit the network of this spec.
     """
     path = weights.parent / CLASS_MEANS
-    if not path.is_file():
-        raise InputError(f"there is no {path}: reports make it for their main runs")
+    if (means := kept_class_means(path, spec)) is not None:
+        return means
+    if path.is_file():
+        raise InputError(f"{path} does not fit: delete it and make the run's report again")
+    raise InputError(f"there is no {path}: reports make it for their main runs")
+
+
+def kept_class_means(path: Path, spec: Spec) -> torch.Tensor | None:
+    """The means in this file; None if it is missing, damaged or of another network."""
     means, size = read_array(path), feature_size(spec.image_size)
     fits = means is not None and means.dtype == np.float32 and means.shape[1:] == (size,)
-    if not fits or not np.isfinite(means).all():
-        raise InputError(f"{path} does not fit: delete it and make the run's report again")
-    return torch.from_numpy(means).to(default_device())
+    return (
+        torch.from_numpy(means).to(default_device()) if fits and np.isfinite(means).all() else None
+    )
 
 
 def three_numbers(values: list[float]) -> tuple[float, float, float]:

@@ -79,7 +79,7 @@ def difference(entry: Entry, runs: dict[str, Run]) -> str:
 
 
 def compute(run: Run, entry: Entry) -> Interval:
-    """The accuracy anew, whatever is kept in the run's folder."""
+    """The accuracy anew, whatever predictions are kept in the run's folder."""
     calibrated = entry.get("calibrated", False)
     if "testcases" in entry:
         found = evaluate_testcases(run, calibrated)
