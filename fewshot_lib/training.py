@@ -195,7 +195,7 @@ def describe(spec: Spec) -> str:
     """A short name for people: ``prototypical 30-way 1-shot euclidean``."""
     fakes = f" M={spec.n_aug}" if spec.n_aug else ""
     seed = f" seed {spec.seed}" if spec.seed else ""
-    method = "afhn" if spec.variant == "afhn" else spec.method
+    method = spec.method if spec.variant == "original" else spec.variant
     if spec.method == "classification":
         return f"pretraining, {spec.n_classes} classes{seed}"
     return f"{method} {spec.n_way}-way {spec.n_shot}-shot{fakes} {spec.distance}{seed}"

@@ -365,3 +365,12 @@ def test_a_run_s_name_for_people(make_spec):
     assert describe(make_spec(n_way=30)) == "prototypical 30-way 1-shot euclidean"
     text = describe(make_spec(method="hallucination", n_aug=50, distance="cosine", seed=2))
     assert text == "hallucination 3-way 1-shot M=50 cosine seed 2"
+
+
+def test_variants_have_names_of_their_own(make_spec):
+    def name(**changes):
+        return describe(make_spec(method="adversarial", **changes))
+
+    assert name() == "adversarial 3-way 1-shot euclidean"
+    assert name(variant="afhn") == "afhn 3-way 1-shot euclidean"
+    assert name(variant="mixed", n_aug=4) == "mixed 3-way 1-shot M=4 euclidean"
