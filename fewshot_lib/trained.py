@@ -99,9 +99,9 @@ def kept_class_means(path: Path, spec: Spec) -> torch.Tensor | None:
     """The means in this file; None if it is missing, damaged or of another network."""
     means, size = read_array(path), feature_size(spec.image_size)
     fits = means is not None and means.dtype == np.float32 and means.shape[1:] == (size,)
-    return (
-        torch.from_numpy(means).to(default_device()) if fits and np.isfinite(means).all() else None
-    )
+    if not fits or not np.isfinite(means).all():
+        return None
+    return torch.from_numpy(means).to(default_device())
 
 
 def three_numbers(values: list[float]) -> tuple[float, float, float]:
