@@ -13,11 +13,11 @@ import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from fewshot_lib.data import ImageBank
-from fewshot_lib.maps import map_html
-from fewshot_lib.report.index import write_index
-from fewshot_lib.report.render import Page, render_notebook
-from fewshot_lib.report.status import COMPLETE, FAILED, Status
+from fewshot_lib.data.bank import ImageBank
+from fewshot_lib.experiments.ledger import COMPLETE, FAILED, Status
+from fewshot_lib.notebook.maps import map_html
+from fewshot_lib.report.pages import Page, write_index
+from fewshot_lib.report.render import render_notebook
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from PIL import Image
 from torch.nn import functional as F
 
-from fewshot_lib import paths
-from fewshot_lib.cli import main
-from fewshot_lib.data import ImageBank
-from fewshot_lib.spec import Spec
+from fewshot_lib import files
+from fewshot_lib.cli.main import main
+from fewshot_lib.data.bank import ImageBank
+from fewshot_lib.spec.parameters import Spec
 
-CHECKOUT = Path(paths.__file__).parent.parent
+CHECKOUT = Path(files.__file__).parent.parent
 SIZE = 16  # pixels, the smallest that the encoder takes: 64 features
 
 METHODS = {

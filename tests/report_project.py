@@ -4,11 +4,9 @@ from pathlib import Path
 
 import nbformat
 
-from fewshot_lib.problems import NOTEBOOKS, PROBLEMS
+from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
 
-CHECK = (
-    "from fewshot_lib.problems import PROBLEMS\nparams = PROBLEMS[{!r}].from_namespace(globals())"
-)
+CHECK = "from fewshot_lib.spec import PROBLEMS\nparams = PROBLEMS[{!r}].from_namespace(globals())"
 
 
 def parameters_source(name: str) -> str:

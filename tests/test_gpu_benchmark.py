@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_lib.methods import make_learner
-from fewshot_lib.spec import Spec
+from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.spec.parameters import Spec
 
 FOLDER = Path(__file__).parent / "benchmarks"
 

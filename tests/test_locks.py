@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from fewshot_lib.locks import alone
+from fewshot_lib.files import alone
 
 HOLDER = """
 import sys, time

@@ -2,26 +2,23 @@
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.locks import alone
-from fewshot_lib.paths import project_root
-from fewshot_lib.problems import NOTEBOOKS, PROBLEMS, ReportParams
+from fewshot_lib.experiments.ledger import COMPLETE, FAILED, INTERRUPTED, WAITING, Results, Status
+from fewshot_lib.files import alone, project_root, writable
 from fewshot_lib.report import spare
-from fewshot_lib.report.execute import NotebookError, run_notebook
-from fewshot_lib.report.index import INDEX, write_index
-from fewshot_lib.report.params import check_notebook, load_params, notebook_path, select
-from fewshot_lib.report.progress import Display
+from fewshot_lib.report.display import Display
+from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook
+from fewshot_lib.report.pages import INDEX, Page, write_index
 from fewshot_lib.report.provenance import provenance
-from fewshot_lib.report.render import Page, page_title, prepared, render_notebook
+from fewshot_lib.report.render import page_title, prepared, render_notebook
 from fewshot_lib.report.send import Destination, is_address
-from fewshot_lib.report.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
-from fewshot_lib.results import Results
+from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS, ReportParams
+from fewshot_lib.spec.profiles import load_params, select
 
 SUMMARY = "summary"  # the notebook that becomes the front page, if there is one
 INTERRUPT_STATUS = 130
@@ -59,23 +56,6 @@ def make_report(
         status = report.run()
         sent = target is not None and status != INTERRUPT_STATUS
         return status, target.send(folder) if sent else folder / INDEX
-
-
-def writable(folder: Path) -> Path:
-    """The folder, made if need be.
-
-    Raises:
-        InputError: it cannot be written to, or it holds the notebooks themselves.
-    """
-    folder = folder.expanduser().resolve()
-    if folder == (project_root() / "notebooks").resolve():
-        raise InputError(f"output {folder} holds the notebooks themselves: name another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise InputError(f"output {folder} cannot be written to: {error.strerror}") from None
 
 
 class Report:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from fewshot_lib.classify import Classes, Prediction, accuracy_line, readable, tally
-from fewshot_lib.images import to_rgb
+from fewshot_lib.data.images import to_rgb
+from fewshot_lib.experiments.classify import Classes, Prediction, accuracy_line, readable, tally
+from fewshot_lib.learning.weights import Trained
+from fewshot_lib.report.pages import render_page
 from fewshot_lib.report.provenance import device_name, versions
-from fewshot_lib.report.render import render_page
-from fewshot_lib.trained import Trained
 
 THUMBNAIL = 96  # pixels
 SUPPORTS_SHOWN, QUERIES_SHOWN, PAGE_HOLDS = 20, 60, 1500  # thumbnails: per class, per page

@@ -1,5 +1,6 @@
 """One notebook, executed with papermill in a kernel of this very Python."""
 
+import ast
 import errno
 import logging
 import sys
@@ -15,8 +16,10 @@ from nbformat.sign import NotebookNotary
 from papermill import PapermillExecutionError, execute_notebook
 from traitlets import default
 
-from fewshot_lib.paths import project_root, replacing
+from fewshot_lib.errors import InputError
+from fewshot_lib.files import project_root, replacing
 from fewshot_lib.report import spare
+from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
 
 
 class ThisPythonSpecs(KernelSpecManager):
@@ -136,3 +139,57 @@ def settle(partial: Path, target: Path, source: Path) -> None:
         nbformat.write(notebook, temporary)
     NotebookNotary().sign(notebook)
     partial.unlink()
+
+
+def notebook_path(name: str) -> Path:
+    """The notebook of a problem.
+
+    Raises:
+        InputError: the file is missing.
+    """
+    path = project_root() / "notebooks" / f"{NOTEBOOKS[name]}.ipynb"
+    if not path.is_file():
+        raise InputError(f"there is no notebook {path}")
+    return path
+
+
+def check_notebook(name: str) -> None:
+    """Compare a notebook's ``parameters`` cell with the problem's fields.
+
+    Raises:
+        InputError: the cell lacks a field or assigns something that is none.
+    """
+    path, fields = notebook_path(name), set(PROBLEMS[name].model_fields)
+    cell = set(assigned(parameters_cell(path)))
+    for words, odd in (("lacks", fields - cell), ("assigns unknown", cell - fields)):
+        if odd:
+            raise InputError(f"parameters cell of {path.name} {words} {', '.join(sorted(odd))}")
+
+
+def parameters_cell(path: Path) -> str:
+    """Source of the notebook's cell tagged ``parameters``."""
+    import nbformat
+
+    try:
+        cells = nbformat.read(path, as_version=4).cells
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.name} cannot be read as a notebook: {error}") from None
+    for cell in cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            return cell.source
+    raise InputError(f"{path.name} has no cell tagged 'parameters'")
+
+
+def assigned(source: str) -> dict[str, ast.expr]:
+    """Names that the top level of ``source`` assigns, with the assigned expressions."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise InputError(f"parameters cell, line {error.lineno}: {error.msg}") from None
+    found = {}
+    for statement in statements:
+        if isinstance(statement, ast.Assign):
+            found |= {t.id: statement.value for t in statement.targets if isinstance(t, ast.Name)}
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            found[statement.target.id] = statement.value
+    return found

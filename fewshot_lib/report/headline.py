@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fewshot_lib.calibration import CALIBRATED
 from fewshot_lib.errors import InputError
-from fewshot_lib.evaluation import Interval
-from fewshot_lib.findings import points
-from fewshot_lib.paths import project_root, write_text
-from fewshot_lib.published import HEADLINE, ORIGINAL, PUBLISHED
-from fewshot_lib.report.status import STATUS
-from fewshot_lib.results import RESULTS
-from fewshot_lib.seeded import SeedEvaluations, SeedRuns
+from fewshot_lib.experiments.ledger import RESULTS, STATUS
+from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns
+from fewshot_lib.files import project_root, write_text
+from fewshot_lib.learning.calibration import CALIBRATED
+from fewshot_lib.learning.intervals import Interval, points
+from fewshot_lib.notebook.published import HEADLINE, ORIGINAL, PUBLISHED
 
 FILE = "headline.json"
 BEGIN, END = "<!-- results: made by make record -->", "<!-- results end -->"

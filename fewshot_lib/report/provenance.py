@@ -6,7 +6,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fewshot_lib.paths import project_root
+from fewshot_lib.files import project_root
 
 PACKAGES = ("fewshot-report", "torch", "torchvision", "papermill", "nbconvert")
 
@@ -34,7 +34,7 @@ def device_name() -> str:
     """The GPU's name, or the processor's and how many cores this process may use."""
     import torch
 
-    from fewshot_lib.device import default_device
+    from fewshot_lib.learning.device import default_device
 
     device = default_device()
     if device.type == "cuda":

@@ -6,39 +6,22 @@ import io
 import sys
 import tokenize
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
-from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.paths import write_text
-from fewshot_lib.report.markup import (
-    FigureError,
-    Numbers,
-    Renderer,
-    figure,
-    numbered,
-    tidy_tables,
-)
-from fewshot_lib.report.params import assigned
+from fewshot_lib.files import write_text
+from fewshot_lib.report.execute import assigned
+from fewshot_lib.report.markup import FigureError, Numbers, Renderer, figure, numbered, tidy_tables
+from fewshot_lib.report.pages import HERE, Page, neighbours
+from fewshot_lib.spec.words import shown
 
-HERE = Path(__file__).parent
 BANNER, INJECTED = "papermill-error-cell-tag", "injected-parameters"
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
 HEAVY = 2_500_000  # bytes that a page should not exceed
-
-
-@dataclass(frozen=True)
-class Page:
-    """A link in the navigation."""
-
-    href: str
-    title: str
 
 
 def render_notebook(
@@ -82,14 +65,6 @@ def render_notebook(
     if (size := target.stat().st_size) > HEAVY:
         words = f"{size / 1e6:.1f} MB, more than {HEAVY / 1e6:.1f}: it will open slowly"
         print(f"{target.name} has {words}", file=sys.stderr)
-
-
-def neighbours(pages: list[Page], href: str) -> dict[str, Any]:
-    """The page's place in the report, for its navigation."""
-    place = next((i for i, page in enumerate(pages) if page.href == href), None)
-    before = pages[place - 1] if place else None
-    after = pages[place + 1] if place is not None and place + 1 < len(pages) else None
-    return {"pages": pages, "here": href, "before": before, "after": after}
 
 
 def prepared(notebook: NotebookNode, folder: str) -> tuple[NotebookNode, Renderer]:
@@ -158,17 +133,3 @@ def comment_lines(source: str) -> dict[int, str]:
     """Line number to the comment on that line."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
-
-
-def shown(value: Any) -> str:
-    if value is None or value == []:
-        return "–"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return str(value)
-
-
-def render_page(template: str, **values: Any) -> str:
-    """A page that is no notebook, in the same dress."""
-    environment = Environment(loader=FileSystemLoader(HERE / "template"), autoescape=True)
-    return environment.get_template(template).render(**values)

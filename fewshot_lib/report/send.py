@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.report.index import INDEX
+from fewshot_lib.report.pages import INDEX
 
 PROBE = ".fewshot-probe"
 NOTEBOOK = "application/x-ipynb+json"

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fewshot_lib.paths import project_root
+from fewshot_lib.files import project_root
 
 # What takes seconds; torch needs its compiler's parts for every optimizer.
 IMPORTS = (
@@ -24,10 +24,10 @@ IMPORTS = (
     "matplotlib.pyplot",
     "torch",
     "torch._dynamo",
-    "fewshot_lib.experiments",
-    "fewshot_lib.figures",
-    "fewshot_lib.tables",
-    "fewshot_lib.vision",
+    "fewshot_lib.experiments.runs",
+    "fewshot_lib.notebook.figures",
+    "fewshot_lib.notebook.tables",
+    "fewshot_lib.data.vision",
     "sklearn.manifold",
 )
 PARENT = "JPY_PARENT_PID"  # a kernel ends with this process

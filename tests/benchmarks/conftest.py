@@ -12,7 +12,7 @@ import torch
 from race import Contestant, field
 from results import Group, Row, text
 
-from fewshot_lib.paths import project_root
+from fewshot_lib.files import project_root
 
 N_CLASSES, IMAGES_PER_CLASS = 32, 25
 GROUPS = pytest.StashKey[dict[str, Group]]()
@@ -85,8 +85,8 @@ def pictures(tmp_path_factory) -> Callable[[int], Path]:
     """A folder of JPEG files with letters, one folder a class, for each size in pixels."""
     from PIL import Image
 
-    from fewshot_lib.sources._glyph_alphabets import letters_of
-    from fewshot_lib.sources.glyphs import draw
+    from fewshot_lib.data.sources._glyph_alphabets import letters_of
+    from fewshot_lib.data.sources.glyphs import draw
 
     @cache
     def make(size: int) -> Path:

@@ -18,14 +18,14 @@ import torch
 from reference import MEAN, STD, Episodes, Pictures, logits, network, train_step
 from torch.utils.data import DataLoader, Subset
 
-from fewshot_lib.batches import make_batch
-from fewshot_lib.data import ImageBank
-from fewshot_lib.device import keep_freed_memory, make_plan
-from fewshot_lib.episodes import sample_episodes
-from fewshot_lib.evaluation import encode, evaluate
-from fewshot_lib.images import decode_all
-from fewshot_lib.methods import make_learner
-from fewshot_lib.spec import Spec
+from fewshot_lib.data.bank import ImageBank
+from fewshot_lib.data.episodes import sample_episodes
+from fewshot_lib.data.images import decode_all
+from fewshot_lib.learning.batches import make_batch
+from fewshot_lib.learning.device import keep_freed_memory, make_plan
+from fewshot_lib.learning.evaluation import encode, evaluate
+from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.spec.parameters import Spec
 
 Step = Callable[[], float]  # returns the seconds until the images were there
 

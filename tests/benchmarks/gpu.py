@@ -19,18 +19,18 @@ import click
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a checkout that is not installed
-from fewshot_lib.batches import epoch_batches, place
-from fewshot_lib.data import ImageBank
-from fewshot_lib.device import Plan, default_device, keep_freed_memory, make_plan
-from fewshot_lib.episodes import sample_episodes
+from fewshot_lib.data.bank import ImageBank
+from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.errors import InputError
-from fewshot_lib.evaluation import encode, evaluate
-from fewshot_lib.methods import make_learner
-from fewshot_lib.paths import project_root, write_text
-from fewshot_lib.problems import PROBLEMS
-from fewshot_lib.randomness import seeded, stream
-from fewshot_lib.report.params import load_params
-from fewshot_lib.spec import Spec
+from fewshot_lib.files import project_root, write_text
+from fewshot_lib.learning.batches import epoch_batches, place
+from fewshot_lib.learning.device import Plan, default_device, keep_freed_memory, make_plan
+from fewshot_lib.learning.evaluation import encode, evaluate
+from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.learning.randomness import seeded, stream
+from fewshot_lib.spec.parameters import Spec
+from fewshot_lib.spec.problems import PROBLEMS
+from fewshot_lib.spec.profiles import load_params
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from step_costs import bytes_moved, flops

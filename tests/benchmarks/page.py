@@ -11,8 +11,8 @@ from matplotlib.ticker import NullLocator
 from results import Group
 
 import fewshot_lib.report
-from fewshot_lib import figures
-from fewshot_lib.paths import write_text
+from fewshot_lib.files import write_text
+from fewshot_lib.notebook import figures, style
 from fewshot_lib.report.provenance import provenance
 
 FOLDERS = [Path(__file__).parent, Path(fewshot_lib.report.__file__).parent / "template"]
@@ -21,7 +21,7 @@ FOLDERS = [Path(__file__).parent, Path(fewshot_lib.report.__file__).parent / "te
 def write(groups: list[Group], target: Path, threads: int) -> None:
     """Write the page; it asks the network for nothing."""
     environment = Environment(loader=FileSystemLoader(FOLDERS), autoescape=True)
-    figures.use_style()
+    style.use_style()
     html = environment.get_template("page.html.j2").render(
         title="How fast it is",
         groups=[(group, list(group.cells()), drawing(group)) for group in groups],
@@ -36,7 +36,7 @@ def drawing(group: Group) -> Markup | None:
         return None
     figure = curves(group)
     try:
-        return Markup(figures.svg(figure, salt=group.title))
+        return Markup(style.svg(figure, salt=group.title))
     finally:
         plt.close(figure)
 
@@ -45,7 +45,7 @@ def curves(group: Group) -> Figure:
     """Medians over the axis, with the best round as the band's lower edge."""
     figure, ax = plt.subplots(figsize=(figures.WIDTH * 0.7, 3))
     names = list(dict.fromkeys(row.name for row in group.rows))
-    for name, colour in zip(names, sns.color_palette(figures.OTHERS, len(names)), strict=True):
+    for name, colour in zip(names, sns.color_palette(style.OTHERS, len(names)), strict=True):
         rows = sorted((r for r in group.rows if r.name == name), key=lambda row: row.x)
         x, median, best = zip(*((r.x, r.median, r.best) for r in rows), strict=True)
         ax.plot(x, median, marker=".", color=colour, label=name)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import torch
 
-from fewshot_lib.device import multiplies_bfloat16
+from fewshot_lib.learning.device import multiplies_bfloat16
 
 HERE = Path(__file__).parent
 

@@ -14,8 +14,8 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from fewshot_lib.networks import HIDDEN, MLP, feature_size
-from fewshot_lib.vision import torchvision
+from fewshot_lib.data.vision import torchvision
+from fewshot_lib.networks.encoder import HIDDEN, MLP, feature_size
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

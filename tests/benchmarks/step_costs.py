@@ -5,10 +5,10 @@ each array that one pass makes is written once and read once by each pass that n
 in the cache all the same makes a real step faster than this count.
 """
 
-from fewshot_lib.adversarial import PAIR
-from fewshot_lib.learners import PrototypicalLearner
-from fewshot_lib.networks import HIDDEN, NOISE_SIZE, count_parameters, feature_size
-from fewshot_lib.spec import Spec
+from fewshot_lib.learning.adversarial import PAIR
+from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.networks.encoder import HIDDEN, NOISE_SIZE, count_parameters, feature_size
+from fewshot_lib.spec.parameters import Spec
 
 FLOAT = 4  # bytes
 # Of a parameter: read forwards and backwards, gradient written; then the optimizer reads it, its

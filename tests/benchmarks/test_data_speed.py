@@ -4,9 +4,9 @@ import pytest
 from contestants import bank_of
 from reference import Pictures
 
-from fewshot_lib.data import read_bank, write_bank
-from fewshot_lib.images import decode_all
-from fewshot_lib.sources.glyphs import draw
+from fewshot_lib.data.bank import read_bank, write_bank
+from fewshot_lib.data.images import decode_all
+from fewshot_lib.data.sources.glyphs import draw
 
 
 @pytest.fixture

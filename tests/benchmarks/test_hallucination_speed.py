@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from fewshot_lib.device import keep_freed_memory
-from fewshot_lib.methods import make_learner
-from fewshot_lib.networks import NOISE_SIZE, HallucinatingPrototypicalNet
-from fewshot_lib.spec import Spec
+from fewshot_lib.learning.device import keep_freed_memory
+from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.networks.encoder import NOISE_SIZE
+from fewshot_lib.networks.hallucination import HallucinatingPrototypicalNet
+from fewshot_lib.spec.parameters import Spec
 
 SUPPORTS, SIZE = 30, 1600  # 30-way 1-shot at 84 px
 

@@ -12,7 +12,7 @@ from fewshot_lib.report.execute import ThisPythonSpecs
 IMPORTS = "from fewshot_lib import experiments, figures, tables"
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
-    "fewshot --help": ["-m", "fewshot_lib.cli", "--help"],
+    "fewshot --help": ["-m", "fewshot_lib.cli.main", "--help"],
     "import torch": ["-c", "import torch"],
     "what a notebook imports": ["-c", IMPORTS],
 }

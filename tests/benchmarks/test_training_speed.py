@@ -3,7 +3,7 @@
 import pytest
 from race import field
 
-from fewshot_lib.networks import HIDDEN, feature_size
+from fewshot_lib.networks.encoder import HIDDEN, feature_size
 
 NAMES = {
     "ours": "this library",

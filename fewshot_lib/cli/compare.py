@@ -1,0 +1,33 @@
+"""``fewshot compare``: several runs or reports on one page."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, metavar="RUN_OR_REPORT...")
+@click.option(
+    "--episodes",
+    type=click.IntRange(min=2),
+    default=600,
+    show_default=True,
+    help="Test episodes behind each accuracy.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="HTML file [default: reports/compare.html].",
+)
+def compare(runs: tuple[str, ...], episodes: int, output: Path | None) -> None:
+    """Compare finished runs: parameters, accuracies, learning curves, cost.
+
+    A run is its folder or its hash in reports/runs; a report is its folder or its profile, and
+    stands for its main runs. Differences are paired, to the first run named. The last line
+    printed is the path of the page.
+    """
+    from fewshot_lib.report.compare_page import make_comparison
+
+    text, page = make_comparison(runs, episodes, output)
+    click.echo(text)
+    click.echo(page)

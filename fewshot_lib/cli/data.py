@@ -1,0 +1,32 @@
+"""``fewshot data``: prepare the images of a source and show what they are."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("name")
+@click.option("--data-dir", metavar="DIR", help="Folder of the images.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Sheet of examples [default: reports/data/NAME.png].",
+)
+def data(name: str, data_dir: str | None, settings: tuple[str, ...], output: Path | None) -> None:
+    """Prepare the images of source NAME and describe them.
+
+    Prints what each split holds and what it is too small for. The last line is the path of a
+    picture with images of some classes. --set can be given several times.
+    """
+    from fewshot_lib.report.data_sheet import prepare, remarks, sheet_file, table, write_sheet
+    from fewshot_lib.spec.profiles import read_params
+
+    params, path = read_params(name, data_dir, settings), sheet_file(name, output)
+    splits = prepare(params, lambda text: click.echo(text, err=True))
+    for line in table(splits) + remarks(splits):
+        click.echo(line)
+    write_sheet(splits, path)
+    click.echo(path)

@@ -1,0 +1,41 @@
+"""``fewshot report``: run the notebooks, render the pages."""
+
+from typing import Any
+
+import click
+
+from fewshot_lib.cli.options import apply_engine_options, engine_options
+
+
+@click.command()
+@click.argument("profile", default="quick")
+@click.option("--only", multiple=True, metavar="PROBLEM", help="Run these alone: problem1,problem2")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    help="Folder [default: reports/PROFILE], or an address that gets a copy: s3://… and others.",
+)
+@engine_options
+@click.pass_context
+def report(
+    ctx: click.Context,
+    profile: str,
+    only: tuple[str, ...],
+    settings: tuple[str, ...],
+    output: str | None,
+    **options: Any,
+) -> None:
+    """Run the notebooks with the parameters of params/PROFILE and render them as HTML.
+
+    --only and --set can be given several times. The last line printed is the path of the
+    report's front page.
+    """
+    apply_engine_options(ctx, options)
+    from fewshot_lib.report.build import INTERRUPT_STATUS, make_report
+
+    status, index = make_report(profile, only, settings, output)
+    if status == INTERRUPT_STATUS:
+        click.echo("fewshot: interrupted; finished training runs are kept", err=True)
+    click.echo(index)
+    ctx.exit(status)

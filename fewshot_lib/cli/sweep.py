@@ -1,0 +1,46 @@
+"""``fewshot sweep``: many settings, ranked."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fewshot_lib.cli.options import apply_engine_options, engine_options
+
+
+@click.command()
+@click.argument("params", type=click.Path(path_type=Path), metavar="PARAMS.yaml")
+@click.option(
+    "--episodes",
+    type=click.IntRange(min=2),
+    default=600,
+    show_default=True,
+    help="Test episodes behind each accuracy.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder [default: reports/sweeps/NAME of the file].",
+)
+@engine_options
+@click.pass_context
+def sweep(
+    ctx: click.Context, params: Path, episodes: int, output: Path | None, **options: Any
+) -> None:
+    """Train every setting of PARAMS.yaml and rank them.
+
+    The file has base: (parameters that all share), grid: (name to a list of values, every
+    combination is trained), list: (settings one by one) or sample: (name to a range or choices,
+    Optuna picks as many settings as trials: says), and perhaps seeds: (each setting is trained
+    with each). Runs that are there already are used. The last line printed is the path of the
+    page; tables lie beside it.
+    """
+    apply_engine_options(ctx, options)
+    from fewshot_lib.report.sweep_page import make_sweep
+
+    text, page, failure = make_sweep(params, episodes, output)
+    if page is not None:
+        click.echo(text)
+        click.echo(page)
+    if failure is not None:
+        raise failure

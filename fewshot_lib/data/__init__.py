@@ -1,0 +1,1 @@
+"""From files to episodes: images in memory, drawn by index, the same for every method."""

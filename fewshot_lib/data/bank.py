@@ -1,0 +1,123 @@
+"""Images in memory: decoded once, cached on disk as one memory-mapped file per split."""
+
+import hashlib
+import importlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.files import cache_folder, replacing
+from fewshot_lib.spec.parameters import DataParams
+
+CACHE_VERSION = "2"
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ImageBank:
+    """All images of one split; images of one class are contiguous.
+
+    Attributes:
+        images: uint8 ``(n, 3, s, s)``.
+        labels: int64 ``(n,)``, ascending, 0 to number of classes - 1.
+        class_names: one name per label.
+        ids: what the source calls each image, a file name as a rule.
+        mean, std: per-channel statistics of the pixels scaled to 0..1, to normalise with.
+        fingerprint: changes when the source's content does.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    class_names: list[str]
+    ids: list[str]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    fingerprint: str = ""
+
+    @property
+    def image_size(self) -> int:
+        return self.images.shape[-1]
+
+    @property
+    def class_sizes(self) -> torch.Tensor:
+        """Number of images of each class, int64 ``(n_classes,)``."""
+        return torch.bincount(self.labels, minlength=len(self.class_names))
+
+
+def source_module(params: DataParams):
+    """The module of ``params.source``.
+
+    It offers three functions of the parameters: ``splits``, those there are; ``fingerprint`` of a
+    split, which decodes nothing; and ``load``, which makes a split's ``ImageBank``.
+    """
+    return importlib.import_module(f"fewshot_lib.data.sources.{params.source}")
+
+
+def has_split(params: DataParams, split: str) -> bool:
+    """Whether the source has this split; a test split is often kept apart."""
+    return split in source_module(params).splits(params)
+
+
+def load_bank(params: DataParams, split: str) -> ImageBank:
+    """The split's images, from the cache when it holds them.
+
+    Raises:
+        InputError: the source has no such split or its files cannot be read.
+    """
+    if split not in SPLITS:
+        raise InputError(f"split '{split}' is not one of {', '.join(SPLITS)}")
+    source = source_module(params)
+    fingerprint = source.fingerprint(params, split)
+    path = cache_file(params, split, fingerprint)
+    bank = read_bank(path)
+    if bank is None or bank.fingerprint != fingerprint:
+        bank = source.load(params, split)
+        write_bank(path, bank, fingerprint)
+        bank = read_bank(path)
+    return bank
+
+
+def cache_file(params: DataParams, split: str, fingerprint: str) -> Path:
+    key = hashlib.sha256(
+        json.dumps(
+            [CACHE_VERSION, fingerprint, params.image_size, params.images_per_class]
+        ).encode()
+    ).hexdigest()[:12]
+    return cache_folder() / f"{params.source}-{split}-{params.image_size}px-{key}.safetensors"
+
+
+def write_bank(path: Path, bank: ImageBank, fingerprint: str) -> None:
+    """Write a bank whole or not at all."""
+    about = {
+        "class_names": bank.class_names,
+        "ids": bank.ids,
+        "mean": bank.mean,
+        "std": bank.std,
+        "fingerprint": fingerprint,
+    }
+    with replacing(path) as temporary:
+        tensors = {"images": bank.images.contiguous(), "labels": bank.labels}
+        save_file(tensors, temporary, metadata={"bank": json.dumps(about)})
+
+
+def read_bank(path: Path) -> ImageBank | None:
+    """The bank in this file, memory-mapped; None if it is missing or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["bank"])
+            images, labels = file.get_tensor("images"), file.get_tensor("labels")
+        about["mean"], about["std"] = tuple(about["mean"]), tuple(about["std"])
+        return ImageBank(images, labels, **about)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+
+
+def data_fingerprint(params: DataParams) -> str:
+    """Fingerprint of what a run learns from and is chosen on: the train and val splits."""
+    source = source_module(params)
+    return "-".join(source.fingerprint(params, split)[:12] for split in ("train", "val"))

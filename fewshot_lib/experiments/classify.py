@@ -1,0 +1,274 @@
+"""Few-shot learning on one's own photographs: a few named images, any number of unnamed ones."""
+
+import csv
+import io
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from fewshot_lib.data.images import images_in, is_image
+from fewshot_lib.errors import InputError
+from fewshot_lib.files import harmless
+from fewshot_lib.learning.calibration import calibrate
+from fewshot_lib.learning.device import default_device
+from fewshot_lib.learning.evaluation import FAKES_AT_ONCE, encode
+from fewshot_lib.learning.randomness import stream
+from fewshot_lib.learning.weights import Trained
+
+IMAGES_AT_ONCE = 512  # decoded and encoded together: bounds the memory
+COLUMNS = ("file", "class", "probability", "runner_up", "runner_up_probability")
+
+Classes = Mapping[str, Sequence[Path]]  # support images of each class
+
+
+class Picture(NamedTuple):
+    """A query image: its file, what the table calls it, its class or "" if that is unknown."""
+
+    path: Path
+    name: str
+    truth: str = ""
+
+
+class Prediction(NamedTuple):
+    """The two nearest classes of an image.
+
+    The probabilities are the network's own, a softmax over its distances to the classes at hand:
+    they are no shares of right answers, and an image of none of the classes gets high ones, too.
+    """
+
+    picture: Picture
+    label: str
+    probability: float
+    runner_up: str
+    runner_up_probability: float
+
+    @property
+    def right(self) -> bool:
+        return self.label == self.picture.truth
+
+    @property
+    def wrong(self) -> bool:
+        return bool(self.picture.truth) and not self.right
+
+
+def readable(name: str) -> str:
+    """A file's name as text; bytes that are none become question marks."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def read_supports(folder: Path) -> dict[str, list[Path]]:
+    """Class name to support images: one subfolder for each class, which may go deeper.
+
+    Raises:
+        InputError: there is no such folder, it has fewer than two classes, one of them has no
+            images, or an image lies outside them.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: --support takes one folder per class in it")
+    entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    classes = {
+        readable(path.name): images_in(path, folder.resolve()) for path in entries if path.is_dir()
+    }
+    if len(classes) < 2:
+        found = f"only one class, '{next(iter(classes))}'" if classes else "no class folders"
+        raise InputError(f"{folder} has {found}: make a folder of images for each of 2 or more")
+    if empty := [name for name, paths in classes.items() if not paths]:
+        raise InputError(f"class '{empty[0]}' has no images: fill or remove {folder / empty[0]}")
+    if loose := [path for path in entries if is_image(path) and not path.is_dir()]:
+        raise InputError(f"{loose[0]} lies in no class: move it into the folder of its class")
+    return classes
+
+
+def read_queries(places: Sequence[Path], classes: Classes) -> list[Picture]:
+    """The images to classify; one that is named twice counts once.
+
+    Args:
+        places: folders, searched with their subfolders, and files. An image is called by its
+            path within the folder; if that is not unique, by its whole path. The nearest
+            subfolder named like a class tells its true class.
+
+    Raises:
+        InputError: a place is missing, has no images, or holds a support.
+    """
+    found: dict[Path, Picture] = {}
+    for place in places:
+        for picture in pictures_at(place, classes):
+            found.setdefault(picture.path.resolve(), picture)
+    supports = {path.resolve() for paths in classes.values() for path in paths}
+    if both := next((p.path for key, p in found.items() if key in supports), None):
+        raise InputError(f"{both} is a support and a query: keep the two in different folders")
+    uses = Counter(picture.name for picture in found.values())
+    return [
+        picture if uses[picture.name] == 1 else picture._replace(name=readable(str(picture.path)))
+        for picture in found.values()
+    ]
+
+
+def pictures_at(place: Path, classes: Classes) -> list[Picture]:
+    """The query images of one folder, or of one file."""
+    if place.is_dir():
+        relative = [path.relative_to(place) for path in images_in(place, place.resolve().parent)]
+        if not relative:
+            raise InputError(f"query folder {place} has no images")
+        return [
+            Picture(place / path, readable(path.as_posix()), true_class(path, classes))
+            for path in relative
+        ]
+    if not place.exists():
+        raise InputError(f"there is no query {place}: name an image or a folder of images")
+    if not is_image(place):
+        raise InputError(f"query {place} is no image: its name ends like none, as .jpg or .png do")
+    return [Picture(place, readable(str(place)))]
+
+
+def true_class(path: Path, classes: Classes) -> str:
+    """The nearest parent folder named like a class, or ""."""
+    return next((name for name in map(readable, path.parts[-2::-1]) if name in classes), "")
+
+
+@torch.inference_mode()
+def class_prototypes(
+    trained: Trained, classes: Classes, class_means: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Prototypes ``(n_way, d)``; a class may have any number of supports.
+
+    Where the run hallucinates in its test episodes, it does so here, always with the same noise.
+
+    Args:
+        class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
+    """
+    noise = stream("classify noise")
+    prototypes = torch.stack([prototype(trained, paths, noise) for paths in classes.values()])
+    if class_means is None:
+        return prototypes
+    shots = torch.tensor([[len(paths)] for paths in classes.values()], device=prototypes.device)
+    return calibrate(prototypes, shots, class_means, trained.learner.distance)
+
+
+def prototype(trained: Trained, paths: Sequence[Path], noise: torch.Generator) -> torch.Tensor:
+    """The prototype ``(d,)`` of one class: the mean over blocks of its supports."""
+    n_aug = trained.spec.n_aug_test
+    total = 0
+    for block in blocks(paths, max(1, min(IMAGES_AT_ONCE, FAKES_AT_ONCE // max(1, n_aug)))):
+        features = encode(trained.learner, trained.bank(block), default_device())
+        of_class = (part.unsqueeze(0) for part in features)  # (n_way = 1, n_shot, d)
+        total = total + len(block) * trained.learner.prototypes(*of_class, n_aug, noise)[0]
+    return total / len(paths)
+
+
+def blocks(items: Sequence, size: int = IMAGES_AT_ONCE) -> Iterator[list]:
+    return (list(items[i : i + size]) for i in range(0, len(items), size))
+
+
+def classify(
+    trained: Trained,
+    classes: Classes,
+    queries: Sequence[Picture],
+    class_means: torch.Tensor | None = None,
+) -> Iterator[Prediction]:
+    """The nearest class of each query, in order; images are decoded block by block.
+
+    Args:
+        class_means: as of ``class_prototypes``.
+
+    Raises:
+        InputError: an image cannot be decoded; names it.
+    """
+    prototypes = class_prototypes(trained, classes, class_means)
+    for block in blocks(queries):
+        yield from classify_block(trained, prototypes, list(classes), block)
+
+
+@torch.inference_mode()
+def classify_block(
+    trained: Trained, prototypes: torch.Tensor, names: list[str], queries: list[Picture]
+) -> list[Prediction]:
+    bank = trained.bank([picture.path for picture in queries])
+    embedded = encode(trained.learner, bank, default_device()).embedded
+    logits = trained.learner.distance.compare(embedded, prototypes).cpu()
+    nearest = logits.sort(descending=True, stable=True)
+    probabilities = nearest.values.double().softmax(-1)[:, :2].tolist()
+    return [
+        Prediction(picture, names[first], p_first, names[second], p_second)
+        for picture, (first, second), (p_first, p_second) in zip(
+            queries, nearest.indices[:, :2].tolist(), probabilities, strict=True
+        )
+    ]
+
+
+class Tally(NamedTuple):
+    """Numbers of images of one class: supports, predicted as it, truly of it, of these right."""
+
+    name: str
+    supports: int
+    predicted: int
+    known: int
+    right: int
+
+
+def tally(classes: Classes, predictions: Sequence[Prediction]) -> list[Tally]:
+    """One row per class."""
+    predicted = Counter(p.label for p in predictions)
+    known = Counter(p.picture.truth for p in predictions)
+    right = Counter(p.label for p in predictions if p.right)
+    return [
+        Tally(name, len(paths), predicted[name], known[name], right[name])
+        for name, paths in classes.items()
+    ]
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share, right of n; holds for few images and near 0 and 1 (Wilson 1927)."""
+    z = 1.96
+    middle = (right + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * (right * (n - right) / n + z**2 / 4) ** 0.5
+    return middle - half, middle + half
+
+
+def accuracy_line(rows: Sequence[Tally]) -> str:
+    """``62.5 % (125 of 200 images, 95 % interval 55.6 to 68.9 %)``; "" if no class is known."""
+    right, n = sum(row.right for row in rows), sum(row.known for row in rows)
+    if not n:
+        return ""
+    low, high = wilson(right, n)
+    interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+    return f"{100 * right / n:.1f} % ({right} of {n} images, {interval})"
+
+
+def page_beside(table: Path) -> Path:
+    """The page's path; the table's folder is made, and tried before any work is done.
+
+    Raises:
+        InputError: the table is no ``.csv`` file, or its folder cannot be written.
+    """
+    if table.suffix.lower() != ".csv":
+        raise InputError(f"--output {table} must end in .csv: the page goes beside it as .html")
+    page = table.with_suffix(".html")
+    try:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=table.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror
+        raise InputError(f"--output: {table.parent} cannot be written: {reason}") from None
+    for path in (table, page):
+        if path.is_dir():
+            raise InputError(f"--output: {path} is a folder")
+    return page
+
+
+def as_csv(predictions: Sequence[Prediction]) -> str:
+    """The table; column ``truth`` is there if the class of any image is known."""
+    with_truth = any(p.picture.truth for p in predictions)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, "truth"] if with_truth else COLUMNS)
+    for p in predictions:
+        row = [harmless(p.picture.name), harmless(p.label), f"{p.probability:.4f}"]
+        row += [harmless(p.runner_up), f"{p.runner_up_probability:.4f}"]
+        writer.writerow([*row, harmless(p.picture.truth)] if with_truth else row)
+    return text.getvalue()

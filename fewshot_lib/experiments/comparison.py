@@ -1,0 +1,95 @@
+"""Runs side by side: which ones are meant, in what they differ, how far apart they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fewshot_lib.data.bank import data_fingerprint
+from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.lookup import Entry
+from fewshot_lib.experiments.runs import Run, bank_for
+from fewshot_lib.learning.evaluation import Evaluation
+from fewshot_lib.learning.intervals import Interval
+from fewshot_lib.spec.words import describe, differing, episode_shape, shown
+
+IN_A_NAME = 3  # parameters; runs that differ in more are told apart by their folders
+
+
+def unique_names(entries: Sequence[Entry]) -> list[str]:
+    """A short name for each run; equal ones are told apart by what differs, or by their folders."""
+    several = len({entry.report for entry in entries if entry.report}) > 1
+    bases = [
+        f"{e.report}: {describe(e.run.spec)}" if several and e.report else describe(e.run.spec)
+        for e in entries
+    ]
+    names = list(bases)
+    for base in {base for base in bases if bases.count(base) > 1}:
+        places = [i for i, other in enumerate(bases) if other == base]
+        words = distinctions([entries[i].run for i in places])
+        for i, word in zip(places, words, strict=True):
+            names[i] = f"{base}, {word}"
+    return names
+
+
+def distinctions(runs: Sequence[Run]) -> list[str]:
+    """Different words for each of these runs."""
+    odd = differing([run.spec for run in runs])
+    columns = [[f"{name} {shown(value)}" for value in odd[name]] for name in odd]
+    options = [[", ".join(row) for row in zip(*columns, strict=True)]] if columns else []
+    options = options if len(odd) <= IN_A_NAME and "data_dir" not in odd else []
+    options += [[run.folder.name for run in runs], [str(run.folder) for run in runs]]
+    return next(words for words in options if len(set(words)) == len(runs))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run's accuracy on episodes that did not choose its epoch.
+
+    Attributes:
+        evaluation: None if the run cannot be judged here.
+        note: why not, or what to know about it.
+    """
+
+    run: Run
+    evaluation: Evaluation | None
+    note: str = ""
+
+
+def judge(run: Run, n_episodes: int) -> Judged:
+    """Judge a run on episodes of its validation classes; kept in the run's folder.
+
+    A run whose data or weights are gone keeps the accuracy that its folder tells.
+    """
+    try:
+        # A run of its own, whose features are let go with it.
+        evaluation = Run(run.spec, run.folder).evaluate(n_episodes)
+        return Judged(run, evaluation, "" if is_unchanged(run) else CHANGED)
+    except (InputError, OSError) as error:
+        return Judged(run, None, f"no test episodes: {error}")
+
+
+CHANGED = (
+    "its folder's name does not fit its parameters and data as they are here: the folder was "
+    "renamed, the data has changed since the training, or another version trained it"
+)
+
+
+def is_unchanged(run: Run) -> bool:
+    """Whether the run's folder still has the name its parameters and data give it."""
+    return run.folder.resolve().name == run.spec.identity(data_fingerprint(run.spec))
+
+
+def gap(judged: Judged, first: Judged) -> Interval | str:
+    """Paired difference of accuracies, or why there is none."""
+    if judged.evaluation is None or first.evaluation is None:
+        return "not comparable: no test episodes"
+    if images_of(judged.run) != images_of(first.run):
+        return "not comparable: other data"
+    if episode_shape(judged.run.spec) != episode_shape(first.run.spec):
+        return "not comparable: other test episodes"
+    return judged.evaluation.minus(first.evaluation)
+
+
+def images_of(run: Run) -> tuple[str, str, list[str]]:
+    """What must be equal for two banks to hold the same images, of whatever size in pixels."""
+    bank = bank_for(run.spec, "val")
+    return run.spec.source, bank.fingerprint, bank.ids

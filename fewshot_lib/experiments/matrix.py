@@ -1,0 +1,181 @@
+"""Runs of several settings, each with one seed or more, asked like a single run."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+
+from fewshot_lib.data.bank import ImageBank
+from fewshot_lib.experiments.runs import Run
+from fewshot_lib.files import runs_folder
+from fewshot_lib.learning.evaluation import Evaluation
+from fewshot_lib.learning.intervals import Interval, interval, mean_interval, of_intervals, unpaired
+from fewshot_lib.spec.parameters import Spec
+
+
+def run_matrix(
+    specs: Mapping[Hashable, Spec], engine: str | None = None, **how: Any
+) -> dict[Hashable, Run]:
+    """The runs of several specs, under the same keys.
+
+    Args:
+        engine: ``serial``, ``process`` or ``ray``; by default what ``FEWSHOT_ENGINE`` says.
+        how: more about the engine, see ``engines.make_runs``.
+
+    Raises:
+        InputError: an argument is wrong, or runs failed for wrong input.
+        RuntimeError: runs failed for another reason. All others are complete either way.
+    """
+    from fewshot_lib.experiments.engines import make_runs  # which is made of this module's ``run``
+
+    names = make_runs(specs.values(), engine, **how)
+    folders = [runs_folder() / name for name in names]
+    return {key: Run(spec, f) for (key, spec), f in zip(specs.items(), folders, strict=True)}
+
+
+@dataclass(frozen=True)
+class SeedEvaluations:
+    """One setting's evaluations, one for each seed, on the same episodes."""
+
+    seeds: tuple[Evaluation, ...]
+
+    @property
+    def accuracy(self) -> Interval:
+        """For other seeds and other episodes."""
+        return over_seeds(self.seeds)
+
+    def minus(self, other: "SeedEvaluations") -> Interval:
+        """Difference of accuracies, paired over episodes and as many seeds as both have.
+
+        Raises:
+            ValueError: the two were not judged on the same query images.
+        """
+        n = min(len(self.seeds), len(other.seeds))
+        return difference_over_seeds(self.seeds[:n], other.seeds[:n])
+
+    def confusion(self, bank: ImageBank) -> torch.Tensor:
+        """Counts ``(n_classes, n_classes)`` of all seeds: row the true class."""
+        return torch.stack([e.confusion(bank) for e in self.seeds]).sum(0)
+
+    def class_accuracies(self, bank: ImageBank) -> pd.Series:
+        """Share of right answers for the queries of each class, best first."""
+        rates = [e.class_accuracies(bank) for e in self.seeds]
+        # All seeds have the same queries: the mean of their shares is the share of all.
+        return rates[0] if len(rates) == 1 else (sum(rates) / len(rates)).sort_values()[::-1]
+
+
+Judged = Evaluation | SeedEvaluations  # both know their accuracy and a paired difference
+
+
+def difference(a: Judged, b: Judged) -> Interval:
+    """Accuracy of ``a`` minus that of ``b``: paired where both saw the same queries."""
+    try:
+        return a.minus(b)
+    except ValueError:
+        return unpaired(a.accuracy, b.accuracy)
+
+
+@dataclass(frozen=True)
+class SeedRuns:
+    """One setting's finished runs, one for each seed."""
+
+    seeds: tuple[Run, ...]
+
+    @property
+    def first(self) -> Run:
+        return self.seeds[0]
+
+    @property
+    def spec(self) -> Spec:
+        """Of the first seed."""
+        return self.first.spec
+
+    @property
+    def histories(self) -> list[pd.DataFrame]:
+        return [run.history for run in self.seeds]
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """The mean over seeds of each epoch's numbers."""
+        return mean_history(self.histories)
+
+    @property
+    def kept(self) -> str:
+        """Whose weights are kept: ``epoch 3``, or ``epochs 3, 5 and 4``, one for each seed."""
+        *others, last = (str(run.result["best_epoch"]) for run in self.seeds)
+        return f"epochs {', '.join(others)} and {last}" if others else f"epoch {last}"
+
+    @property
+    def epoch_seconds(self) -> Interval:
+        """Seconds per epoch, over the epochs of all seeds."""
+        return interval(torch.tensor(pd.concat(self.histories)["seconds"].to_numpy()))
+
+    def accuracy_at(self, epoch: int) -> Interval:
+        """Validation accuracy after this epoch, over seeds."""
+        return of_intervals([run.accuracy_at(epoch) for run in self.seeds])
+
+    def evaluate(self, n_episodes: int, **how: Any) -> SeedEvaluations:
+        """Judge every seed; arguments as of ``Run.evaluate``."""
+        return SeedEvaluations(tuple(run.evaluate(n_episodes, **how) for run in self.passing()))
+
+    def passing(self) -> Iterator[Run]:
+        """The runs one by one; only the first keeps its features in memory."""
+        yield self.first
+        yield from (Run(run.spec, run.folder) for run in self.seeds[1:])
+
+
+def run_seeds(specs: Mapping[tuple[Hashable, int], Spec], **how: Any) -> dict[Any, SeedRuns]:
+    """The runs of all these specs, gathered by name; all are made at once.
+
+    Args:
+        specs: by name and seed, as of ``ReportParams.seeded``.
+        how: as of ``run_matrix``.
+    """
+    runs = run_matrix(specs, **how)
+    names = dict.fromkeys(name for name, _ in specs)
+    return {n: SeedRuns(tuple(r for (name, _), r in runs.items() if name == n)) for n in names}
+
+
+def mean_history(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The mean over histories of each epoch's numbers; a single history as it is."""
+    if len(histories) == 1:
+        return histories[0]
+    return pd.concat(histories).groupby("epoch", as_index=False).mean(numeric_only=True)
+
+
+def accuracies(judged: Mapping[Any, SeedEvaluations], x: str) -> pd.DataFrame:
+    """Every seed's accuracy in %: columns ``x`` (the key), ``accuracy`` and ``ci95``."""
+    rows = [
+        {x: name, "accuracy": 100 * e.accuracy.mean, "ci95": 100 * e.accuracy.ci95}
+        for name, evaluations in judged.items()
+        for e in evaluations.seeds
+    ]
+    return pd.DataFrame(rows)
+
+
+def over_seeds(evaluations: Sequence[Evaluation]) -> Interval:
+    """Mean accuracy over seeds, with an interval for other seeds and other episodes.
+
+    Args:
+        evaluations: one for each seed, all on the same episodes.
+
+    Raises:
+        ValueError: they were judged on different queries.
+    """
+    for other in evaluations[1:]:
+        evaluations[0].minus(other)  # raises
+    return mean_interval(torch.stack([e.accuracies for e in evaluations]))
+
+
+def difference_over_seeds(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> Interval:
+    """Mean of accuracy ``a`` minus accuracy ``b``, paired over seeds and episodes.
+
+    Raises:
+        ValueError: they were judged on different queries, or the numbers of seeds differ.
+    """
+    for one, other in zip(a, b, strict=True):
+        one.minus(other)  # raises
+    pairs = zip(a, b, strict=True)
+    return mean_interval(torch.stack([x.accuracies - y.accuracies for x, y in pairs]))

@@ -1,0 +1,212 @@
+"""A typed spec becomes a trained run: made once, kept in a folder, found again by its hash."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from fewshot_lib.data.bank import ImageBank, data_fingerprint, load_bank
+from fewshot_lib.data.episodes import sample_episodes
+from fewshot_lib.experiments.ledger import note_accuracy
+from fewshot_lib.files import alone, read_array, runs_folder, write_array, write_text
+from fewshot_lib.learning.calibration import class_means
+from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
+from fewshot_lib.learning.device import PeakMemory, default_device
+from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate
+from fewshot_lib.learning.intervals import Interval, interval
+from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.randomness import stream
+from fewshot_lib.learning.training import train
+from fewshot_lib.learning.weights import CLASS_MEANS, kept_class_means, load_trained
+from fewshot_lib.networks.encoder import count_parameters
+from fewshot_lib.spec.parameters import DataParams, Spec
+from fewshot_lib.spec.words import describe
+
+RESULT, SPEC, LOCK = "result.json", "spec.yaml", ".lock"
+
+
+@cache
+def bank_of(params: str, split: str) -> ImageBank:
+    """The split's images, kept in memory for all runs of this process."""
+    return load_bank(DataParams.model_validate_json(params), split)
+
+
+def bank_for(spec: DataParams, split: str) -> ImageBank:
+    """The images a run uses; the same object for all runs on the same data."""
+    return bank_of(spec.model_dump_json(include=set(DataParams.model_fields)), split)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run."""
+
+    spec: Spec
+    folder: Path
+
+    @cached_property
+    def result(self) -> dict:
+        """What came out: best epoch, its validation accuracy, seconds, bytes, parameters."""
+        return json.loads((self.folder / RESULT).read_text())
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch: epoch, lr, losses, accuracies (0..1), seconds."""
+        return pd.read_csv(self.folder / HISTORY)
+
+    def accuracy_at(self, epoch: int) -> Interval:
+        """Validation accuracy after this epoch, on the episodes that choose the best one."""
+        row = self.history.iloc[epoch - 1]
+        return Interval(row["val_accuracy"], row["val_ci95"], self.spec.episodes_val)
+
+    @property
+    def epoch_seconds(self) -> Interval:
+        """Seconds per epoch of this run, training and validation."""
+        return interval(torch.tensor(self.history["seconds"].to_numpy()))
+
+    @cached_property
+    def learner(self) -> PrototypicalLearner:
+        """The learner with the best epoch's weights, in evaluation mode."""
+        return load_trained(self.folder / WEIGHTS).learner
+
+    @cached_property
+    def _features(self) -> dict[str, Features]:
+        return {}
+
+    def features(self, split: str = "val") -> Features:
+        """Features of every image of the split, computed once."""
+        if split not in self._features:
+            bank = bank_for(self.spec, split)
+            self._features[split] = encode(self.learner, bank, default_device())
+        return self._features[split]
+
+    @cached_property
+    def class_means(self) -> torch.Tensor:
+        """Means of the embedded images of the training classes, ``(n_classes, d)``.
+
+        They are kept in the run's folder, where ``trained.read_class_means`` finds them.
+        """
+        path = self.folder / CLASS_MEANS
+        if (kept := kept_class_means(path, self.spec)) is not None:
+            return kept
+        bank = bank_for(self.spec, "train")
+        means = class_means(encode(self.learner, bank, default_device()).embedded, bank.labels)
+        write_array(path, means.cpu().numpy())
+        return means
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Twelve hex digits of the weights file's SHA-256."""
+        return hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:12]
+
+    def evaluate(
+        self,
+        n_episodes: int,
+        n_shot: int | None = None,
+        n_aug: int | None = None,
+        split: str = "val",
+        calibrated: bool = False,
+    ) -> Evaluation:
+        """Judge the run on fresh episodes of the split, the same for every run.
+
+        They differ from those that chose the epoch. The result is kept in the run's folder.
+
+        Args:
+            n_shot, n_aug: as in the run's validation by default.
+            calibrated: whether prototypes lean on the training classes, see ``calibration``.
+        """
+        n_shot = n_shot or self.spec.n_shot_test
+        n_aug = self.spec.n_aug_test if n_aug is None else n_aug
+        how = {"n_episodes": n_episodes, "n_shot": n_shot, "n_aug": n_aug, "split": split}
+        how |= {"calibrated": calibrated}
+        path = self.folder / "evaluations" / f"{self.evaluation_name(**how)}.npy"
+        if (kept := read_array(path)) is not None:
+            predictions = torch.from_numpy(kept).long()
+            evaluation = Evaluation(self.episodes(n_episodes, n_shot, split), predictions)
+        else:
+            evaluation = self.judge(**how)
+            write_array(path, evaluation.predictions.numpy().astype(np.int16))
+        note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **how)
+        return evaluation
+
+    def judge(
+        self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool = False
+    ) -> Evaluation:
+        """``evaluate`` without a look at the predictions that are kept."""
+        episodes = self.episodes(n_episodes, n_shot, split)
+        noise = stream("report noise", split, *self.test_shape(n_shot))
+        how = n_shot, n_aug, noise, self.class_means if calibrated else None
+        return evaluate(self.learner, self.features(split), episodes, *how)
+
+    def episodes(self, n_episodes: int, n_shot: int, split: str) -> torch.Tensor:
+        """The report's episodes, int64 ``(n_episodes, n_way, n_shot + n_query)``."""
+        shape = self.test_shape(n_shot)
+        source = stream("report", split, *shape)
+        return sample_episodes(bank_for(self.spec, split), n_episodes, *shape, source)
+
+    def test_shape(self, n_shot: int) -> tuple[int, int, int]:
+        return self.spec.n_way_test, n_shot, self.spec.n_query_test
+
+    def evaluation_name(
+        self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool = False
+    ) -> str:
+        n_way, _, n_query = self.test_shape(n_shot)
+        data = bank_for(self.spec, split).fingerprint[:8]
+        shape = f"{n_way}way-{n_shot}shot-{n_aug}aug-{n_query}query"
+        return f"{split}-{shape}-{n_episodes}-{data}{'-calibrated' if calibrated else ''}"
+
+
+def run(spec: Spec) -> Run:
+    """The run of this spec: found if it is complete, else trained, resumed where it stopped."""
+    folder = run_folder(spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / LOCK, describe(spec)):
+        if not (folder / RESULT).exists():
+            make(spec, folder)
+    return Run(spec, folder)
+
+
+def run_folder(spec: Spec) -> Path:
+    """Where the run of this spec lies or will lie, named by the spec and its data."""
+    return runs_folder() / spec.identity(data_fingerprint(spec))
+
+
+def finished_run(spec: Spec) -> Run | None:
+    """The run of this spec if it is complete; nothing is trained."""
+    folder = run_folder(spec)
+    return Run(spec, folder) if (folder / RESULT).exists() else None
+
+
+def make(spec: Spec, folder: Path) -> None:
+    """Train into the folder; ``result.json``, written last, says that it is complete."""
+    write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
+    bank = bank_for(spec, "train")
+    start = pretrained(spec, bank) if spec.pretrain_epochs else None
+    memory = PeakMemory(default_device())
+    history = train(spec, bank, bank_for(spec, "val"), folder, start)
+    best = max(history, key=lambda row: row["val_accuracy"])
+    result = {
+        "best_epoch": best["epoch"],
+        "val_accuracy": best["val_accuracy"],
+        "val_ci95": best["val_ci95"],
+        "seconds": sum(row["seconds"] for row in history),
+        "peak_memory": memory.bytes(),
+        "parameters": count_parameters(make_learner(spec)),
+        "device": str(default_device()),
+        "torch": torch.__version__,
+    }
+    write_text(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    for path in (folder / STATE, folder / PREVIOUS, *folder.glob(".*.tmp")):
+        path.unlink(missing_ok=True)
+
+
+def pretrained(spec: Spec, bank: ImageBank) -> dict[str, torch.Tensor]:
+    """Weights of the classifier this run starts from; trained once for all runs alike."""
+    classifier = spec.pretraining(len(bank.class_names), len(bank.labels))
+    return run(classifier).learner.cpu().state_dict()

@@ -1,0 +1,1 @@
+"""Many settings of one recipe: planned, searched, ranked."""

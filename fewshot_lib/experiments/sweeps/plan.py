@@ -1,0 +1,200 @@
+"""What a sweep's YAML file asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from fewshot_lib.errors import InputError, did_you_mean
+from fewshot_lib.files import project_root
+from fewshot_lib.spec.checks import Params
+from fewshot_lib.spec.parameters import Count, Positive, Spec
+from fewshot_lib.spec.profiles import absolute, read_yaml
+
+FIELDS = ("base", "grid", "list", "sample", "trials", "batch", "seeds")
+
+
+class Range(Params):
+    """Numbers to sample from: whole ones if both ends are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False  # as many between 1 and 10 as between 10 and 100
+    step: Positive | None = None
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "Range":
+        if not self.low < self.high:
+            raise ValueError(f"low must be less than high, not {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError("a range with log: true must begin above 0")
+        if self.log and self.step:
+            raise ValueError("give log or step, not both")
+        if self.is_whole and self.step and self.step != int(self.step):
+            raise ValueError(f"whole numbers need a whole step, not {self.step}")
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def ends(self) -> list[int | float]:
+        return [self.low, self.high]
+
+
+class SweepParams(Params):
+    """The file's entries."""
+
+    base: dict[str, Any] = {}  # the same for all
+    grid: dict[str, list[Any]] = {}  # name to values: every combination is a setting
+    cases: list[dict[str, Any]] = Field([], alias="list")  # settings one by one
+    sample: dict[str, Any] = {}  # name to a range or to choices
+    trials: Count | None = None  # settings to sample
+    batch: Count = 4  # sampled settings that are trained at a time
+    seeds: list[int] = []  # each setting is trained with each of them
+
+    @model_validator(mode="after")
+    def _varies_something(self) -> "SweepParams":
+        if sum(map(bool, (self.grid, self.cases, self.sample))) > 1:
+            raise ValueError("give only one of grid, list and sample")
+        if bool(self.sample) != (self.trials is not None):
+            raise ValueError("sample: and trials: (how many settings to try) go together")
+        for name, values in [*self.grid.items(), ("seeds", self.seeds)]:
+            if name != "seeds" and not values:
+                raise ValueError(f"grid: {name} has no values")
+            require_different(name, values)
+        if self.seeds and any("seed" in case for case in [self.grid, self.sample, *self.cases]):
+            raise ValueError("give seeds or vary seed, not both")
+        return self
+
+    def changes(self) -> list[dict[str, Any]]:
+        """What is changed in each setting, in the order of the file."""
+        if self.cases:
+            return list(self.cases)
+        names = list(self.grid)
+        return [dict(zip(names, row, strict=True)) for row in product(*self.grid.values())]
+
+
+def require_different(name: str, values: list[Any]) -> None:
+    if any(value in values[:i] for i, value in enumerate(values)):
+        raise ValueError(f"{name} has a value twice")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting and the specs of its seeds."""
+
+    changes: dict[str, Any]
+    specs: list[Spec]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained.
+
+    Attributes:
+        origin: what errors call the file.
+        settings: all of them; none if they are sampled.
+        ranges: what to sample from, by parameter; a list has choices.
+    """
+
+    params: SweepParams
+    origin: str
+    settings: list[Setting]
+    ranges: dict[str, Range | list[Any]]
+
+
+def read_sweep(path: Path) -> Plan:
+    """What a sweep's file asks for.
+
+    Raises:
+        InputError: the file cannot be read, or a parameter is unknown or impossible; names the
+            setting. Or settings are to be sampled and Optuna is not installed.
+    """
+    params = read_params(path)
+    if not params.sample:
+        settings = [setting(params, changes, path.name) for changes in params.changes()]
+        return Plan(params, path.name, distinct(settings, path), {})
+    require_optuna()
+    ranges = {name: read_range(name, value, path.name) for name, value in params.sample.items()}
+    for changes in corners(ranges):
+        setting(params, changes, path.name)
+    return Plan(params, path.name, [], ranges)
+
+
+def read_params(path: Path) -> SweepParams:
+    try:
+        values = read_yaml(path.read_text("utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise InputError(f"{path.name}: expected lines like 'base:', 'grid:', 'list:', 'seeds:'")
+    if odd := [key for key in values if key not in FIELDS]:
+        raise InputError(f"{path.name}: unknown '{odd[0]}'{did_you_mean(odd[0], FIELDS)}")
+    try:
+        return SweepParams.check({key: v for key, v in values.items() if v is not None})
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
+
+
+def setting(params: SweepParams, changes: dict[str, Any], origin: str) -> Setting:
+    values = params.base | changes
+    if not all(isinstance(key, str) for key in values):
+        raise InputError(f"{origin}: parameter names must be text")
+    if isinstance(values.get("data_dir"), str):
+        values["data_dir"] = absolute(values["data_dir"], project_root())
+    seeds = [{"seed": seed} for seed in params.seeds] or [{}]
+    try:
+        return Setting(changes, [Spec.check(values | seed) for seed in seeds])
+    except InputError as error:
+        raise InputError(f"{origin}{in_words(changes)}: {error}") from None
+
+
+def in_words(changes: Mapping[str, Any]) -> str:
+    words = ", ".join(f"{name}={value}" for name, value in changes.items())
+    return f", setting {words}" if words else ""
+
+
+def distinct(settings: list[Setting], path: Path) -> list[Setting]:
+    """The settings; raises an InputError if two are the same."""
+    seen: dict[str, dict[str, Any]] = {}
+    for one in settings:
+        key = one.specs[0].model_dump_json()
+        if key in seen:
+            raise InputError(f"{path.name}: two settings are the same{in_words(one.changes)}")
+        seen[key] = one.changes
+    return settings
+
+
+def require_optuna() -> None:
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "sample: needs Optuna: .venv/bin/pip install -c constraints.txt -e '.[search]'"
+        ) from None
+
+
+def read_range(name: str, value: Any, origin: str) -> Range | list[Any]:
+    """A range, or a list of choices."""
+    try:
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return Range.check(value)
+        if isinstance(value, list) and value:
+            require_different("it", value)
+            return value
+        raise InputError("expected a list of choices, or {low: …, high: …}")
+    except ValueError as error:  # an InputError is one
+        words = str(error).replace("\n", " ")
+        raise InputError(f"{origin}: sample: {name}: {words}") from None
+
+
+def corners(ranges: Mapping[str, Range | list[Any]]) -> list[dict[str, Any]]:
+    """Settings that are tried for being possible: each end of each range, the rest at its first."""
+    ends = {name: r.ends if isinstance(r, Range) else r for name, r in ranges.items()}
+    first = {name: values[0] for name, values in ends.items()}
+    return [first | {name: value} for name, values in ends.items() for value in values]

@@ -1,0 +1,106 @@
+"""Settings that are sampled: Optuna proposes, a few at a time, what to train next."""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.matrix import run_matrix
+from fewshot_lib.experiments.runs import Run, finished_run
+from fewshot_lib.experiments.sweeps.plan import Plan, Range, Setting, setting
+
+if TYPE_CHECKING:
+    import optuna
+
+SEED = 0  # of the sampler: the same file, the same settings
+
+
+def train(settings: Sequence[Setting], n_episodes: int) -> Exception | None:
+    """Train and judge all settings, with the engine of the environment.
+
+    Returns:
+        The error that says which runs failed and why.
+    """
+    specs = {(i, j): s for i, one in enumerate(settings) for j, s in enumerate(one.specs)}
+    try:
+        run_matrix(specs, episodes=n_episodes)
+    except (InputError, RuntimeError) as error:
+        return error
+    return None
+
+
+def runs_of(one: Setting) -> list[Run]:
+    """The setting's finished runs, one for each seed; none if one of them is missing."""
+    runs = [run for spec in one.specs if (run := finished_run(spec))]
+    return runs if len(runs) == len(one.specs) else []
+
+
+def search(plan: Plan, n_episodes: int) -> tuple[list[Setting], Exception | None]:
+    """Sample as many settings as the plan says, and train them.
+
+    What is tried next depends on the validation accuracy of the batches before, not on the test
+    episodes that rank the settings in the end. Nor does it depend on the engine, or on whether
+    runs are new: a sweep that was stopped goes on as it would have.
+
+    Returns:
+        The settings, each once, in the order in which they were tried; the error of failed runs.
+    """
+    settings: dict[str, Setting] = {}
+    study, failure = new_study(), None
+    spaces = {name: space(one) for name, one in plan.ranges.items()}
+    for begin in range(0, plan.params.trials, plan.params.batch):
+        n = min(plan.params.batch, plan.params.trials - begin)
+        trials = [study.ask(spaces) for _ in range(n)]
+        tried = [setting(plan.params, values(plan, t.params), plan.origin) for t in trials]
+        failure = train(tried, n_episodes) or failure
+        for trial, one in zip(trials, tried, strict=True):
+            report(study, trial, one)
+            settings.setdefault(one.specs[0].model_dump_json(), one)
+    return list(settings.values()), failure
+
+
+def new_study() -> "optuna.Study":
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # A batch is spread out: trials that are under way count as poor ones.
+        sampler = optuna.samplers.TPESampler(seed=SEED, constant_liar=True)
+    return optuna.create_study(direction="maximize", sampler=sampler)
+
+
+def space(one: Range | list[Any]) -> "optuna.distributions.BaseDistribution":
+    """The range as Optuna knows it; choices are numbered, so that they can be anything."""
+    from optuna import distributions
+
+    if not isinstance(one, Range):
+        return distributions.CategoricalDistribution(range(len(one)))
+    if one.is_whole:
+        return distributions.IntDistribution(one.low, one.high, one.log, int(one.step or 1))
+    return distributions.FloatDistribution(one.low, one.high, one.log, one.step)
+
+
+def values(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
+    """What the trial changes, by parameter."""
+    return {name: value(plan.ranges[name], found) for name, found in params.items()}
+
+
+def value(one: Range | list[Any], found: int | float) -> Any:
+    """A choice, a whole number, or a number of four digits, which tables can show."""
+    if not isinstance(one, Range):
+        return one[found]
+    if one.is_whole:
+        return found
+    rounded = float(f"{found:.10g}" if one.step else f"{found:.4g}")
+    return min(max(rounded, float(one.low)), float(one.high))
+
+
+def report(study: "optuna.Study", trial: "optuna.trial.Trial", one: Setting) -> None:
+    """Tell the study how good the setting is: its mean validation accuracy over seeds."""
+    import optuna
+
+    if runs := runs_of(one):
+        study.tell(trial, sum(run.result["val_accuracy"] for run in runs) / len(runs))
+    else:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)

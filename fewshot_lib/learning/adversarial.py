@@ -1,0 +1,193 @@
+"""Problem 3: an extractor, a generator and a discriminator that train one another."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.steps import Episode, Metrics, Optimizers, descend, draw_noise, kept
+from fewshot_lib.networks import losses
+from fewshot_lib.networks.adversarial import Discriminator, Extractor, Generator
+from fewshot_lib.networks.encoder import NOISE_SIZE, feature_size
+from fewshot_lib.spec.parameters import Spec
+
+PAIR = 2  # fakes of one image in training
+BETAS = (0.5, 0.9)  # of both Adams
+
+
+class AdversarialLearner(PrototypicalLearner):
+    """The original's variant: three steps on each episode (or some), each of one network.
+
+    1. Extractor: cross entropy of the real episode plus λ times that of the fake one.
+    2. Generator: fool the discriminator, with fakes that differ as their noises do.
+    3. Discriminator: tell real from fake.
+
+    λ is 0.5 / the generator's last loss, 0 before there is one, unless ``fake_weight`` is given.
+    In each step the other two networks are in evaluation mode. Fakes live in the space of the
+    extractor's output. The test uses the extractor alone.
+    """
+
+    network = Extractor
+    encoder_name = "net"
+    judge = Discriminator
+    compiled = ("extractor_loss", "resting_features", "fooling", "judging")
+
+    def __init__(self, spec: Spec):
+        super().__init__(spec)
+        size = feature_size(spec.image_size)
+        self.generator = Generator(size)
+        self.discriminator = self.judge(size)
+        self.register_buffer("generator_loss", torch.tensor(torch.inf))
+
+    def raw(self, images: torch.Tensor) -> torch.Tensor:
+        return self.net.encoder(images).flatten(1)
+
+    def fakes(
+        self,
+        features: torch.Tensor,
+        n_aug: int = PAIR,
+        generator: torch.Generator | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """``n_aug`` fakes ``(..., n_aug, d)`` of each feature ``(..., d)``, and their noises."""
+        noise = self.noise(features, n_aug, generator)
+        return self.generator(features, noise), noise
+
+    def noise(
+        self, features: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """``(..., n_aug, 128)`` for each feature ``(..., d)``."""
+        return draw_noise((*features.shape[:-1], n_aug, NOISE_SIZE), features.device, generator)
+
+    def embed_mixed(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        real = self.net.mlp(raw)
+        mixed = self.generator.mix(real, self.noise(real, n_aug, generator))
+        return self.distance.prepare(mixed)
+
+    def spaces(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        real = self.net.mlp(raw)
+        return {"after MLP": (real, self.fakes(real, n_aug, generator)[0])}
+
+    def optimizers(self) -> Optimizers:
+        """As the other methods for the extractor, Adam for generator and discriminator."""
+        extractor = nn.ModuleList([self.net, self.distance])
+        return {"main": self.main_optimizer(extractor)} | {
+            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, BETAS, fused=True)
+            for name, network in (
+                ("generator", self.generator),
+                ("discriminator", self.discriminator),
+            )
+        }
+
+    def learn(self, episodes: Sequence[Episode], optimizers: Optimizers) -> list[Metrics]:
+        images = [(images,) for images, _ in episodes]
+        metrics = self.extractor_step(images, optimizers["main"])
+        self.train_only(None)
+        with torch.no_grad():  # the extractor rests from here on: one encoding serves both steps
+            features = [(kept(self.resting_features(*episode)),) for episode in images]
+        for step in self.adversarial_steps(features, optimizers):
+            metrics = [known | more for known, more in zip(metrics, step, strict=True)]
+        return metrics
+
+    def adversarial_steps(
+        self, features: Sequence[tuple[torch.Tensor]], optimizers: Optimizers
+    ) -> list[list[Metrics]]:
+        """Generator, then discriminator, as in the original; AFHN has them the other way round."""
+        return [
+            self.generator_step(features, optimizers["generator"]),
+            self.discriminator_step(features, optimizers["discriminator"]),
+        ]
+
+    def extractor_step(
+        self, images: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
+    ) -> list[Metrics]:
+        self.train_only(self.net)
+        return descend(optimizer, self.extractor_loss, images)
+
+    def generator_step(
+        self, features: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
+    ) -> list[Metrics]:
+        self.train_only(self.generator)
+        metrics = descend(optimizer, self.fooling, features)
+        losses_now = torch.stack([known["generator_loss"] for known in metrics])
+        self.generator_loss.copy_(losses_now.mean())
+        return metrics
+
+    def discriminator_step(
+        self, features: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
+    ) -> list[Metrics]:
+        self.train_only(self.discriminator)
+        return descend(optimizer, self.judging, features)
+
+    def features_of(self, images: torch.Tensor) -> torch.Tensor:
+        """Embeddings ``(n_way, n_shot + n_query, d)`` of an episode's images."""
+        return self.by_class(self.net.mlp(self.raw_to_learn(images)))
+
+    def resting_features(self, images: torch.Tensor) -> torch.Tensor:
+        """``features_of`` for steps that leave the extractor alone.
+
+        A method of its own, as a compiled one calls no other.
+        """
+        return self.features_of(images)
+
+    def extractor_loss(self, images: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+        features = self.features_of(images)
+        real = self.compare(features.unsqueeze(-2))
+        fake = self.fake_logits(features)
+        real_loss, fake_loss = (losses.classification_loss(x) for x in (real, fake))
+        weight = self.fake_weight()
+        return real_loss + weight * fake_loss, {
+            "loss": real_loss,
+            "accuracy": losses.accuracy(real.detach()),
+            "fake_loss": fake_loss,
+            "fake_weight": weight,
+        }
+
+    def fooling(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+        """The generator's loss on an episode's features ``(n_way, n_shot + n_query, d)``."""
+        total = 0
+        for part in self.support_and_query(features):
+            fakes, noise = self.fakes(part)
+            total = total + losses.fooling_loss(self.discriminator(part), self.discriminator(fakes))
+            total = total + losses.cosine_diversity_loss(fakes, noise)
+            total = total + losses.euclidean_diversity_loss(fakes, noise)
+        return total, {"generator_loss": total}
+
+    def judging(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+        """The discriminator's loss on an episode's features."""
+        with torch.no_grad():
+            fakes, _ = self.fakes(features)
+        real = self.discriminator(features)
+        loss = losses.discriminator_loss(real, self.discriminator(fakes))
+        return loss, {"discriminator_loss": loss}
+
+    def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits of the fake queries against the fake prototypes."""
+        return self.compare(self.fakes(features)[0])
+
+    def compare(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits of an episode given as ``(n_way, n_shot + n_query, m, d)``, m of each image."""
+        support, query = self.support_and_query(features)
+        return self.distance(query.flatten(1, 2), support.flatten(1, 2).mean(1))
+
+    def by_class(self, features: torch.Tensor) -> torch.Tensor:
+        return features.view(self.spec.n_way, -1, features.shape[-1])
+
+    def support_and_query(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return features[:, : self.spec.n_shot], features[:, self.spec.n_shot :]
+
+    def fake_weight(self) -> torch.Tensor:
+        """λ, the weight of the fake episode in the extractor's step."""
+        if self.spec.fake_weight is not None:
+            return torch.full_like(self.generator_loss, self.spec.fake_weight)
+        return 0.5 / self.generator_loss
+
+    def train_only(self, network: nn.Module | None) -> None:
+        """Put this network into training mode and the rest into evaluation mode."""
+        self.eval()
+        if network is not None:
+            network.train()

@@ -1,0 +1,173 @@
+"""The machine: which device to use, and how to use it well."""
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.spec.parameters import TrainingParams
+
+# glibc's mallopt parameter numbers (malloc.h).
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+CPU = torch.device("cpu")
+COMPILE_FROM = 20_000  # episodes of a training that win back the time of compiling on a GPU
+DATA_SHARE = 0.5  # of a GPU's free memory that images may take
+
+
+def default_device() -> torch.device:
+    """The GPU if there is one; the environment variable ``FEWSHOT_DEVICE`` overrides it."""
+    name = os.environ.get("FEWSHOT_DEVICE", "auto")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError):
+        raise InputError(f"FEWSHOT_DEVICE={name} cannot be used here (try cpu or auto)") from None
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed memory instead of handing it back; False where there is no glibc.
+
+    A training step frees and takes the same 50-150 MB of activations again and again. Returned
+    to the kernel each time they come back as fresh pages, whose faults take up to half the step.
+    The price is memory: what is kept does not always fit what is asked for next.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    largest = 2**31 - 1
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, largest))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the training steps of a run use its device.
+
+    Attributes:
+        bfloat16: the encoder's convolutions compute in bfloat16; weights, batch statistics and
+            all that follows the encoder stay float32.
+        channels_last: memory layout of images, feature maps and convolution weights.
+        compiled: losses are compiled, on a GPU into CUDA graphs that one launch runs.
+    """
+
+    device: torch.device = CPU
+    bfloat16: bool = False
+    channels_last: bool = True
+    compiled: bool = False
+
+    @property
+    def layout(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    @property
+    def compile_mode(self) -> str:
+        """``torch.compile``'s: a GPU waits for launches more than for arithmetic in an episode."""
+        return "reduce-overhead" if self.device.type == "cuda" else "default"
+
+
+def make_plan(spec: TrainingParams, device: torch.device) -> Plan:
+    """What the spec asks for, and where it leaves the choice what is faster on this device.
+
+    Raises:
+        InputError: the spec wants compiled steps and nothing here can compile.
+    """
+    on_gpu = device.type == "cuda"
+    bfloat16 = spec.precision == "bfloat16" or (
+        spec.precision == "auto" and multiplies_bfloat16(device)
+    )
+    # With float32 a GPU convolves as fast the other way round, and need not turn weights.
+    channels_last = bfloat16 or not on_gpu if spec.channels_last is None else spec.channels_last
+    if spec.compile and not can_compile(device):
+        needed = "Triton" if on_gpu else "a C++ compiler"
+        raise InputError(f"compile=true needs {needed}, which is not here: leave it null")
+    long_enough = on_gpu and spec.epochs * spec.episodes >= COMPILE_FROM
+    compiled = long_enough and can_compile(device) if spec.compile is None else spec.compile
+    return Plan(device, bfloat16, channels_last, compiled)
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has units for it; without them float32 is faster.
+
+    They are a GPU's Tensor Cores, a CPU's AMX, or the dot products of AVX-512.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether ``torch.compile`` finds what it makes code for this device with."""
+    if device.type == "cuda":
+        modern = torch.cuda.get_device_capability(device) >= (7, 0)
+        return modern and find_spec("triton") is not None
+    return any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++")))
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on this device; neither side waits for the other on the way to a GPU."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def has_room(tensor: torch.Tensor, device: torch.device) -> bool:
+    """Whether the tensor may stay on this device beside all a training needs there."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return tensor.nbytes <= DATA_SHARE * free
+
+
+@contextlib.contextmanager
+def whole_float32() -> Iterator[None]:
+    """Convolve in IEEE float32 inside the block: PyTorch lets a GPU round to TF32's 10 bits."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+RESIDENT = "5"  # what Linux is told to forget: the peak of resident memory (proc(5), clear_refs)
+
+
+class PeakMemory:
+    """The most memory held since this object was made.
+
+    Of a GPU: what its tensors take. Else: the resident memory of the whole process, with all that
+    was there before, as Linux counts it.
+    """
+
+    def __init__(self, device: torch.device, process: Path = Path("/proc/self")):
+        self.device, self.process, self.known = device, process, True
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            return
+        try:
+            (process / "clear_refs").write_text(RESIDENT)
+        except OSError:
+            self.known = False  # an earlier peak would pass for this one
+
+    def bytes(self) -> int | None:
+        """The peak so far; None where the system does not tell."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        if not self.known:
+            return None
+        found = re.search(r"VmHWM:\s+(\d+) kB", (self.process / "status").read_text())
+        return int(found[1]) * 1024 if found else None

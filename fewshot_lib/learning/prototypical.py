@@ -1,0 +1,240 @@
+"""Methods: what a network does with an episode, in training and in evaluation."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from fewshot_lib.learning.device import Plan
+from fewshot_lib.learning.steps import (
+    Episode,
+    Metrics,
+    Optimizers,
+    compile_for,
+    descend,
+    draw_noise,
+)
+from fewshot_lib.networks.distances import make_distance
+from fewshot_lib.networks.encoder import NOISE_SIZE, PrototypicalNet, feature_size
+from fewshot_lib.networks.hallucination import HallucinatingPrototypicalNet
+from fewshot_lib.networks.losses import accuracy, classification_loss
+from fewshot_lib.spec.parameters import Spec
+
+
+class PrototypicalLearner(nn.Module):
+    """Prototypical Networks (Snell et al. 2017): a class is the mean of its embedded supports.
+
+    A method is split where evaluation can save work: ``raw`` and ``embed`` look at one image
+    alone and are computed once per image, ``prototypes`` once per episode.
+
+    Attributes:
+        plan: how training steps use the device; see ``follow``.
+    """
+
+    network: type[nn.Module] = PrototypicalNet
+    encoder_name = "net.extractor"  # in the state dict
+    compiled = ("episode_loss",)  # methods that are, where the plan says so
+    scheduled = ("main",)  # optimizers whose rates fall as the spec says
+
+    def __init__(self, spec: Spec):
+        super().__init__()
+        self.spec = spec
+        self.plan = Plan()
+        # Drawn first, so that a seed starts every method from the same weights.
+        self.distance = make_distance(
+            spec.distance,
+            feature_size(spec.image_size),
+            spec.distance_scale,
+            spec.distance_normalise,
+        )
+        self.net = self.make_network(spec)
+
+    def make_network(self, spec: Spec) -> nn.Module:
+        return self.network(spec.image_size, spec.init)
+
+    def start_from(self, pretrained: dict[str, torch.Tensor]) -> None:
+        """Take over the network of a pretrained classifier, as far as there is the same here."""
+        renamed = {k.replace("net.extractor", self.encoder_name): v for k, v in pretrained.items()}
+        own = {k: v for k, v in renamed.items() if k.startswith("net.") and k in self.state_dict()}
+        self.load_state_dict(own, strict=False)
+
+    def follow(self, plan: Plan) -> None:
+        """Take training steps as the plan says, from now on.
+
+        Methods are compiled, not modules: the state dict stays as it is, and so does evaluation.
+        """
+        self.plan = plan
+        torch.backends.cudnn.benchmark = True  # all batches of a training have one shape
+        if plan.compiled:
+            torch.compiler.reset()  # of earlier runs in this process, which fill up its cache
+            for name in self.compiled:
+                setattr(self, name, compile_for(plan, getattr(self, name)))
+
+    def raw(self, images: torch.Tensor) -> torch.Tensor:
+        """Images ``(n, 3, s, s)`` to encoder features ``(n, d)``."""
+        return self.net.extractor(images)
+
+    def raw_to_learn(self, images: torch.Tensor) -> torch.Tensor:
+        """``raw`` as training computes it, maybe in bfloat16; float32 in any case."""
+        if not self.plan.bfloat16:
+            return self.raw(images)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return self.raw(images).float()
+
+    def embed(self, raw: torch.Tensor) -> torch.Tensor:
+        """Encoder features ``(..., d)`` to what the distance compares, ``(..., d)``."""
+        return self.distance.prepare(self.net.mlp(raw))
+
+    def prototypes(
+        self,
+        raw: torch.Tensor,
+        embedded: torch.Tensor,
+        n_aug: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        """Prototypes ``(..., n_way, d)`` of the supports.
+
+        Args:
+            raw, embedded: the supports' features ``(..., n_way, n_shot, d)`` before and after
+                ``embed``.
+            n_aug: hallucinated features per support; only for methods that hallucinate.
+            generator: source of their noise, on the CPU; None: the global one.
+        """
+        if n_aug:
+            embedded = self.embed_mixed(raw, n_aug, generator)
+        return embedded.mean(-2)
+
+    def embed_mixed(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """Embeddings ``(..., d)`` of supports that were averaged with ``n_aug`` fakes each."""
+        raise ValueError(f"{type(self).__name__} hallucinates nothing, n_aug must be 0")
+
+    def spaces(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """Where features can be looked at: real ``(..., d)`` and fake ``(..., n_aug, d)`` ones.
+
+        Args:
+            raw: encoder features ``(..., d)``.
+        """
+        nothing = raw.new_empty(*raw.shape[:-1], 0, raw.shape[-1])
+        return {"before MLP": (raw, nothing), "after MLP": (self.net.mlp(raw), nothing)}
+
+    def logits(self, images: torch.Tensor, n_way: int, n_shot: int) -> torch.Tensor:
+        """Logits ``(n_way, n_query, n_way)`` of one episode's images, class by class."""
+        raw = self.raw_to_learn(images)
+        raw = raw.view(n_way, -1, raw.shape[-1])
+        embedded = self.embed(raw)
+        prototypes = self.prototypes(raw[:, :n_shot], embedded[:, :n_shot], self.spec.n_aug)
+        return self.distance.compare(embedded[:, n_shot:], prototypes)
+
+    def optimizers(self) -> Optimizers:
+        """One optimizer for each part that is trained on its own."""
+        return {"main": self.main_optimizer(self)}
+
+    def main_optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        spec = self.spec
+        groups, decay = self.parameter_groups(module), spec.weight_decay
+        if spec.optimizer == "adam":
+            return torch.optim.Adam(groups, spec.lr, weight_decay=decay, fused=True)
+        return torch.optim.SGD(groups, spec.lr, spec.momentum, weight_decay=decay, fused=True)
+
+    def parameter_groups(self, module: nn.Module) -> list[dict]:
+        """The module's parameters as optimizers take them.
+
+        A group with ``relative_lr`` has that many times the rate of the others.
+        """
+        return [{"params": list(module.parameters())}]
+
+    def train_step(
+        self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
+    ) -> Metrics:
+        """Learn from one episode; arguments as of ``learn``."""
+        return self.learn([(images, labels)], optimizers)[0]
+
+    def learn(self, episodes: Sequence[Episode], optimizers: Optimizers) -> list[Metrics]:
+        """One step of each optimizer on the mean loss of some episodes.
+
+        Args:
+            episodes: of each the images ``(n_way * (n_shot + n_query), 3, s, s)``, class by class,
+                supports first, and their classes among all of the split, for a learner that tells
+                those apart and not the episode's.
+
+        Returns:
+            What the history records of each episode, as scalars on the device: loss and accuracy.
+        """
+        return descend(optimizers["main"], self.episode_loss, episodes)
+
+    def episode_loss(
+        self, images: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Metrics]:
+        """What an episode is learned by, and what the history records of it."""
+        logits = self.logits(images, self.spec.n_way, self.spec.n_shot)
+        loss = classification_loss(logits)
+        return loss, {"loss": loss, "accuracy": accuracy(logits.detach())}
+
+
+class HallucinationLearner(PrototypicalLearner):
+    """Prototypes of real and imagined features (Wang et al. 2018).
+
+    Each support's feature is averaged with ``n_aug`` hallucinated ones before it is embedded;
+    queries are embedded as they are. With ``n_aug`` = 0 this is ``PrototypicalLearner``.
+    """
+
+    network = HallucinatingPrototypicalNet
+
+    def make_network(self, spec: Spec) -> nn.Module:
+        return self.network(spec.image_size, spec.init, spec.residual)
+
+    def parameter_groups(self, module: nn.Module) -> list[dict]:
+        """The hallucinator, which no classifier has trained before, may learn faster."""
+        if self.spec.hallucinator_lr is None:
+            return super().parameter_groups(module)
+        relative = self.spec.hallucinator_lr / self.spec.lr
+        own = list(self.net.hallucinate.parameters())
+        known = set(map(id, own))
+        others = [p for p in module.parameters() if id(p) not in known]
+        return [{"params": others}, {"params": own, "relative_lr": relative}]
+
+    def embed_mixed(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        noise = draw_noise((*raw.shape[:-1], n_aug, NOISE_SIZE), raw.device, generator)
+        return self.embed(self.net.hallucinate.mix(raw, noise))
+
+    def spaces(
+        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
+    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        noise = draw_noise((*raw.shape[:-1], n_aug, NOISE_SIZE), raw.device, generator)
+        fakes = self.net.hallucinate(raw, noise)
+        mlp = self.net.mlp
+        return {"before MLP": (raw, fakes), "after MLP": (mlp(raw), mlp(fakes))}
+
+
+class ClassificationLearner(PrototypicalLearner):
+    """An ordinary classifier of all training classes, for others to start from.
+
+    It is trained on the images of episodes, but with their own labels, and validated as a
+    Prototypical Network on what its head sees (the first stage of Ye et al. 2020, FEAT). With the
+    cosine distance its head scores by cosines too: a class's weights are its prototype, so that
+    training asks for what is compared later (Gidaris and Komodakis 2018).
+    """
+
+    def __init__(self, spec: Spec):
+        super().__init__(spec)
+        self.head = nn.Linear(feature_size(spec.image_size), spec.n_classes)
+
+    def episode_loss(
+        self, images: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, Metrics]:
+        logits = self.scores(self.embed(self.raw_to_learn(images)))
+        loss = F.cross_entropy(logits, labels)
+        return loss, {"loss": loss, "accuracy": (logits.argmax(-1) == labels).float().mean()}
+
+    def scores(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits ``(n, n_classes)`` of embedded features ``(n, d)``."""
+        if self.spec.distance == "cosine":
+            return self.distance.compare(features, self.head.weight)
+        return self.head(features)

@@ -1,0 +1,1 @@
+"""The explorer: one episode of a trained network, looked at from all sides."""

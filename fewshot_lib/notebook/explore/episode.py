@@ -1,0 +1,282 @@
+"""Trying a trained network on one episode at a time, by hand: what ``explore.ipynb`` shows."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from safetensors import SafetensorError, safe_open
+from sklearn.decomposition import PCA
+
+from fewshot_lib.data.bank import ImageBank, load_bank
+from fewshot_lib.data.episodes import sample_episodes
+from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.runs import RESULT, bank_for
+from fewshot_lib.files import from_root, runs_folder
+from fewshot_lib.learning.checkpoints import WEIGHTS
+from fewshot_lib.learning.device import default_device
+from fewshot_lib.learning.evaluation import encode
+from fewshot_lib.learning.randomness import stream
+from fewshot_lib.learning.weights import ABOUT, Trained
+from fewshot_lib.spec.parameters import USED_BY, Count, DataParams, Spec
+
+STEPS = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200)  # values of M on a prototype's path
+FAKES_SHOWN = 20  # hallucinated features of one support in the picture
+
+
+class Settings(DataParams):
+    """What the notebook starts with; all but the last three can be changed by its controls."""
+
+    n_way: Annotated[int, Field(ge=2)] = 5
+    n_shot: Count = 1
+    n_query: Count = 4  # per class
+    n_aug: Annotated[int, Field(ge=0)] = 2  # M, hallucinated features per support
+    distance: Literal["euclidean", "cosine", "parametric"] = "euclidean"
+    seed: Annotated[int, Field(ge=0)] = 0  # of the first episode
+    images_per_class: Annotated[int, Field(ge=2)] | None = 60
+    epochs: Count = 8  # of the small network
+    episodes: Count = 50  # per epoch
+
+    def data(self, source: str, data_dir: str) -> DataParams:
+        """The images of this source, in the size and number of these settings."""
+        values = {name: getattr(self, name) for name in DataParams.model_fields}
+        if source != self.source and source in ("folder", "omniglot"):
+            values["images_per_class"] = None  # their classes may be small
+        data_dir = data_dir.strip().strip("'\"")
+        return DataParams.check(values | {"source": source, "data_dir": data_dir or None})
+
+
+def small_spec(settings: Settings, data: DataParams, distance: str) -> Spec:
+    """A small network that hallucinates, trained on these images within a minute.
+
+    Its episodes have fewer ways and queries where the images do not suffice for more.
+
+    Raises:
+        InputError: the images cannot be read, or have no classes for validation.
+    """
+    train, val = (bank_for(data, split).class_sizes for split in ("train", "val"))
+    smallest_train, smallest_val = int(train.min()), int(val.min())
+    return Spec.check(
+        data.model_dump()
+        | {"method": "hallucination", "n_aug": 2, "distance": distance}
+        | {"n_way": between(2, len(train), 10), "n_way_test": between(2, len(val), 5)}
+        | {"n_query": between(1, smallest_train - 1, 3)}
+        | {"n_query_test": between(1, smallest_val - 1, 15)}
+        | {"distance_scale": 10.0, "distance_normalise": True, "init": "kaiming"}
+        | {"optimizer": "adam", "lr": 2e-3, "weight_decay": 0.0, "lr_step": 6}
+        | {"epochs": settings.epochs, "episodes": settings.episodes, "episodes_val": 100}
+    )
+
+
+def between(low: int, value: int, high: int) -> int:
+    return max(low, min(value, high))
+
+
+def finished_runs() -> list[tuple[Spec, Path]]:
+    """Specs and weights files of the finished runs of this version, newest first."""
+    results = sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda path: -path.stat().st_mtime)
+    found = []
+    for weights in (path.with_name(WEIGHTS) for path in results):
+        try:
+            with safe_open(weights, framework="pt") as file:
+                about = json.loads((file.metadata() or {})[ABOUT])
+            found.append((Spec.check(about["spec"]), weights))
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            continue  # of another version, or damaged
+    return found
+
+
+def images_for(spec: Spec, data: DataParams) -> ImageBank:
+    """Images of classes that the network was not trained on, in the size it takes.
+
+    These are the validation classes, and all classes of a folder of class folders if the network
+    learned from something else.
+
+    Raises:
+        InputError: the images cannot be read.
+    """
+    data = data.model_copy(update={"image_size": spec.image_size})
+    if data.source == "folder" and not learned_from(spec, data):
+        try:
+            whole = data.model_copy(update={"val_classes": 0.0, "test_classes": 0.0})
+            return load_bank(whole, "train")
+        except InputError:
+            pass  # it is split by tables or folders, or says below what is wrong with it
+    return load_bank(data, "val")
+
+
+def learned_from(spec: Spec, data: DataParams) -> bool:
+    same = spec.source == data.source and spec.data_dir is not None
+    return same and from_root(spec.data_dir).resolve() == from_root(data.data_dir).resolve()
+
+
+class Answer(NamedTuple):
+    """What the network says of an episode's queries.
+
+    Attributes:
+        distances: ``(n_way, n_query, n_way)``, of each query to each prototype.
+        predicted: ``(n_way, n_query)``, position of the nearest prototype.
+    """
+
+    distances: torch.Tensor
+    predicted: torch.Tensor
+
+    @property
+    def correct(self) -> torch.Tensor:
+        """bool ``(n_way, n_query)``."""
+        return self.predicted == torch.arange(len(self.predicted)).unsqueeze(1)
+
+    @property
+    def score(self) -> str:
+        """``17 of 25 right (68 %)``."""
+        right, n = int(self.correct.sum()), self.correct.numel()
+        return f"{right} of {n} right ({100 * right / n:.0f} %)"
+
+
+class Movement(NamedTuple):
+    """A flat picture of an episode and of the way its prototypes take as M grows.
+
+    The plane is the same for every M of an episode: only the prototypes move.
+
+    Attributes:
+        support, query: ``(n_way, n, 2)``.
+        fakes: ``(n_way, n_shot * m, 2)``, the first ``m`` <= M of each support.
+        path: ``(len(steps), n_way, 2)``, the prototypes at each M of ``steps``.
+        corners: ``(2, 2)``, lowest and highest of all that can come into the picture.
+        shares: share of the variance that each of the two directions holds.
+    """
+
+    support: torch.Tensor
+    query: torch.Tensor
+    fakes: torch.Tensor
+    path: torch.Tensor
+    steps: list[int]
+    corners: torch.Tensor
+    shares: tuple[float, float]
+
+
+class Explorer:
+    """One network, one set of images, one episode of them.
+
+    The noise of a support's hallucinated features depends on the episode's seed and on the
+    support alone: its first three at M = 3 are its first three at M = 200.
+    """
+
+    def __init__(self, trained: Trained, bank: ImageBank):
+        self.trained, self.learner = trained, trained.learner
+        self.bank = dataclasses.replace(bank, mean=trained.mean, std=trained.std)
+
+    @property
+    def hallucinates(self) -> bool:
+        return self.trained.spec.method in USED_BY["n_aug_test"]
+
+    def draw(self, n_way: int, n_shot: int, n_query: int, seed: int = 0) -> None:
+        """Draw the episode with this seed; ``episode`` is ``(n_way, n_shot + n_query)``.
+
+        Raises:
+            InputError: there are too few classes, or too few images in one.
+        """
+        generator = stream("explore", seed)
+        episode = sample_episodes(self.bank, 1, n_way, n_shot, n_query, generator)[0]
+        flat = episode.flatten()
+        shown = dataclasses.replace(
+            self.bank, images=self.bank.images[flat], labels=self.bank.labels[flat]
+        )
+        features = encode(self.learner, shown, default_device())
+        raw, embedded = (part.view(*episode.shape, -1) for part in features)
+        self.episode, self.n_shot, self.seed = episode, n_shot, seed
+        self.raw, self.support = raw[:, :n_shot], embedded[:, :n_shot]
+        self.query = embedded[:, n_shot:]
+        self._prototypes: dict[int, torch.Tensor] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The episode's classes."""
+        return [self.bank.class_names[i] for i in self.bank.labels[self.episode[:, 0]]]
+
+    @torch.inference_mode()
+    def prototypes(self, n_aug: int) -> torch.Tensor:
+        """Prototypes ``(n_way, d)`` with ``n_aug`` hallucinated features per support."""
+        if n_aug not in self._prototypes:
+            mixed = self.support
+            if n_aug:
+                mixed = self.each_support(
+                    lambda raw, noise: self.learner.embed_mixed(raw, n_aug, noise)
+                )
+            self._prototypes[n_aug] = mixed.mean(1)
+        return self._prototypes[n_aug]
+
+    @torch.inference_mode()
+    def fakes(self, n_aug: int) -> torch.Tensor:
+        """Hallucinated features ``(n_way, n_shot, n_aug, d)`` where queries meet prototypes."""
+        return self.each_support(
+            lambda raw, noise: self.learner.distance.prepare(
+                self.learner.spaces(raw, n_aug, noise)["after MLP"][1]
+            )
+        )
+
+    def each_support(self, compute) -> torch.Tensor:
+        """``compute(feature, noise)`` of every support, with a noise of its own."""
+        rows = [
+            [compute(raw, stream("explore noise", self.seed, i, j)) for j, raw in enumerate(row)]
+            for i, row in enumerate(self.raw)
+        ]
+        return torch.stack([torch.stack(row) for row in rows])
+
+    @torch.inference_mode()
+    def classify(self, n_aug: int = 0) -> Answer:
+        """The nearest prototype of every query of the episode."""
+        distances, logits = self.compare(self.query, n_aug)
+        return Answer(distances, logits.argmax(-1))
+
+    @torch.inference_mode()
+    def classify_image(self, path: Path, n_aug: int = 0) -> tuple[ImageBank, Answer]:
+        """The image file as the network sees it, and the nearest prototype, ``(1, 1)``.
+
+        Raises:
+            InputError: the file is no image.
+        """
+        bank = self.trained.bank([path])
+        embedded = encode(self.learner, bank, default_device()).embedded
+        distances, logits = self.compare(embedded.unsqueeze(0), n_aug)
+        return bank, Answer(distances, logits.argmax(-1))
+
+    def compare(self, queries: torch.Tensor, n_aug: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Distances and logits ``(..., n_way)`` of embedded queries ``(..., n, d)``."""
+        distance, prototypes = self.learner.distance, self.prototypes(n_aug)
+        nearness = distance.nearness(queries, prototypes).cpu()
+        furthest = 1 if self.trained.spec.distance == "cosine" else 0
+        return furthest - nearness, distance.compare(queries, prototypes).cpu()
+
+    @torch.inference_mode()
+    def move(self, n_aug: int = 0) -> Movement:
+        """The picture with the prototypes' path from M = 0 to ``n_aug``."""
+        fakes = self.fakes(FAKES_SHOWN if self.hallucinates else 0)
+        every_step = STEPS if self.hallucinates else (0,)
+        steps = sorted({m for m in STEPS if m <= n_aug} | {n_aug})
+        whole_path = [self.prototypes(m) for m in every_step]  # of M alike, so the plane stays
+        points = torch.cat(
+            [x.flatten(0, -2) for x in (self.support, self.query, fakes, *whole_path)]
+        )
+        plane = PCA(2, random_state=0).fit(self.flat_space(points).double().numpy())
+
+        def on_plane(features: torch.Tensor) -> torch.Tensor:
+            flat = plane.transform(self.flat_space(features).flatten(0, -2).double().numpy())
+            return torch.from_numpy(flat).view(*features.shape[:-1], 2)
+
+        seen = on_plane(points)
+        return Movement(
+            support=on_plane(self.support),
+            query=on_plane(self.query),
+            fakes=on_plane(fakes[:, :, :n_aug].flatten(1, 2)) if n_aug else seen[:0],
+            path=on_plane(torch.stack([self.prototypes(m) for m in steps])),
+            steps=steps,
+            corners=torch.stack([seen.amin(0), seen.amax(0)]),
+            shares=tuple(plane.explained_variance_ratio_.tolist()),
+        )
+
+    def flat_space(self, features: torch.Tensor) -> torch.Tensor:
+        """Where distances of the picture are those of the network: for cosine on a sphere."""
+        return self.learner.distance.comparable(features).cpu()

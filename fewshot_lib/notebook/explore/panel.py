@@ -1,0 +1,266 @@
+"""The controls of ``explore.ipynb``: each one changes a setting and has the figures redrawn."""
+
+import contextlib
+import html
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import ipywidgets as widgets
+from IPython.display import display
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.runs import run
+from fewshot_lib.learning.checkpoints import WEIGHTS
+from fewshot_lib.learning.weights import load_trained
+from fewshot_lib.notebook.explore import figures as explore_figures
+from fewshot_lib.notebook.explore.episode import (
+    STEPS,
+    Answer,
+    Explorer,
+    Settings,
+    finished_runs,
+    images_for,
+    small_spec,
+)
+from fewshot_lib.notebook.explore.widgets import STYLE, WIDE, Place, dropdown, progress_in, slider
+from fewshot_lib.spec.parameters import DataParams, Spec
+from fewshot_lib.spec.words import describe
+
+ON_GLYPHS, ON_THESE = "glyphs", "these"
+NEW = [
+    ("new: small, learns from the rendered letters", ON_GLYPHS),
+    ("new: small, learns from the images chosen below", ON_THESE),
+]
+
+
+class Panel:
+    """Controls and figures that belong together.
+
+    A notebook shows them part by part: ``network``, ``episode``, ``distances``, ``movement`` and
+    ``own_image``, in this order. All of them follow every control.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings, self.explorer = settings, None
+        self.make_controls(settings)
+        self.message, self.result, self.line = (widgets.HTML() for _ in range(3))
+        self.own_message = widgets.HTML()
+        self.figures = {n: Place() for n in ("episode", "distances", "movement", "own_image")}
+        self.connect()
+
+    def make_controls(self, settings: Settings) -> None:
+        self.runs = {weights: spec for spec, weights in finished_runs()}
+        runs = [(label(spec, weights), weights) for weights, spec in self.runs.items()]
+        self.net = dropdown("network", NEW + runs, ON_GLYPHS)
+        names = get_args(Spec.model_fields["distance"].annotation)
+        self.distance = dropdown("distance", names, settings.distance)
+        sources = get_args(DataParams.model_fields["source"].annotation)
+        self.source = dropdown("images", sources, settings.source)
+        self.data_dir = widgets.Text(
+            settings.data_dir or "",
+            placeholder="folder of the images, Enter to read it",
+            description="data_dir",
+            continuous_update=False,
+            layout=WIDE,
+            style=STYLE,
+        )
+        self.n_way = slider("n_way", settings.n_way, 2, 10)
+        self.n_shot = slider("n_shot", settings.n_shot, 1, 10)
+        self.n_query = slider("n_query", settings.n_query, 1, 10)
+        self.n_aug = widgets.SelectionSlider(
+            options=sorted({*STEPS, settings.n_aug}),
+            value=settings.n_aug,
+            description="M",
+            continuous_update=False,
+            style=STYLE,
+        )
+        self.seed = widgets.BoundedIntText(
+            settings.seed, 0, 10**9, description="seed", style=STYLE, layout={"width": "14em"}
+        )
+        self.new = widgets.Button(description="New episode", icon="refresh", button_style="primary")
+        self.upload = widgets.FileUpload(
+            accept="image/*", description="Choose an image", layout={"width": "16em"}
+        )
+
+    def connect(self) -> None:
+        for control in (self.net, self.distance, self.source):
+            control.observe(lambda _: self.load(), "value")
+        self.data_dir.observe(lambda _: self.use_folder(), "value")
+        for control in (self.n_way, self.n_shot, self.n_query, self.seed):
+            control.observe(lambda _: self.draw(), "value")
+        self.n_aug.observe(lambda _: self.refresh(), "value")
+        self.new.on_click(lambda _: self.next_episode())
+        self.upload.observe(lambda _: self.refresh_own_image(), "value")
+
+    # What a notebook's cells show.
+
+    def network(self) -> None:
+        """Show which network and which images are used; trains the network if need be."""
+        rows = [self.net, self.distance, self.source, self.data_dir, self.line, self.message]
+        display(widgets.VBox(rows))
+        self.load()
+
+    def episode(self) -> None:
+        shape = [self.n_way, self.n_shot, self.n_query]
+        rows = [*shape, self.n_aug, widgets.HBox([self.seed, self.new]), self.message, self.result]
+        display(widgets.VBox(rows))
+        self.figures["episode"].open()
+
+    def distances(self) -> None:
+        self.figures["distances"].open()
+
+    def movement(self) -> None:
+        display(widgets.VBox([widgets.HBox([self.n_aug, self.new]), self.result]))
+        self.figures["movement"].open()
+
+    def own_image(self) -> None:
+        display(widgets.VBox([self.upload, self.own_message]))
+        self.figures["own_image"].open()
+
+    # What the controls do.
+
+    def load(self) -> None:
+        """Get network and images as chosen, then draw an episode."""
+        with self.telling(self.message):
+            data = self.settings.data(self.source.value, self.data_dir.value)
+            spec, weights = self.chosen(data)
+            explorer = Explorer(load_trained(weights), images_for(spec, data))
+            self.draw_with(explorer)
+            self.n_aug.disabled = not explorer.hallucinates
+            self.distance.disabled = self.net.value not in (ON_GLYPHS, ON_THESE)
+            classes, images = len(explorer.bank.class_names), len(explorer.bank.labels)
+            self.line.value = html.escape(
+                f"{describe(spec)}, trained on {spec.source}. Episodes come from {classes} "
+                f"classes with {images:,} images that it has not seen."
+            )
+
+    def chosen(self, data: DataParams) -> tuple[Spec, Path]:
+        """The chosen network and its weights file; it is trained if it is new."""
+        if self.net.value not in (ON_GLYPHS, ON_THESE):
+            return self.runs[self.net.value], self.net.value
+        learned = self.settings.data("glyphs", "") if self.net.value == ON_GLYPHS else data
+        with progress_in(self.line):
+            trained = run(small_spec(self.settings, learned, self.distance.value))
+        return trained.spec, trained.folder / WEIGHTS
+
+    def use_folder(self) -> None:
+        """A folder was named: its images are meant, whatever the source was."""
+        if self.source.value == "glyphs" and self.data_dir.value.strip():
+            self.source.value = "folder"  # loads them
+        else:
+            self.load()
+
+    def next_episode(self) -> None:
+        self.seed.value += 1  # draws it
+
+    def draw(self) -> None:
+        """Draw the episode of these numbers."""
+        if self.explorer is None:
+            return  # what is wrong with the images stays on screen
+        with self.telling(self.message):
+            self.draw_with(self.explorer)
+
+    def draw_with(self, explorer: Explorer) -> None:
+        """Draw from these images; they are kept only if they suffice."""
+        shape = (control.value for control in (self.n_way, self.n_shot, self.n_query))
+        explorer.draw(*shape, self.seed.value)
+        self.explorer = explorer
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Classify the episode's queries and update all figures."""
+        if self.explorer is None:
+            return  # nothing could be loaded yet
+        answer = self.explorer.classify(self.m)
+        self.result.value = f"M = {self.m}: <b>{answer.score}</b>, "
+        self.result.value += f"M = 0: {self.explorer.classify(0).score}"
+        if not self.explorer.hallucinates:
+            self.result.value = f"<b>{answer.score}</b>. This network hallucinates nothing."
+        self.show_episode(answer)
+        self.show_distances(answer)
+        self.show_movement()
+        self.refresh_own_image()
+
+    def show_episode(self, answer: Answer) -> None:
+        shown, names = self.explorer, self.explorer.names
+        self.figures["episode"].show(
+            explore_figures.episode(shown.bank, shown.episode, shown.n_shot, names, answer),
+            f"Episode with seed {shown.seed}: support and query images of {len(names)} classes. "
+            f"With M = {self.m}, {answer.score}.",
+            "Each query with the class it is taken for: ✓ right, ✗ wrong.",
+        )
+
+    def show_distances(self, answer: Answer) -> None:
+        names, distance = self.explorer.names, self.explorer.trained.spec.distance
+        self.figures["distances"].show(
+            explore_figures.distances(names, answer, distance),
+            f"Distances of {answer.correct.numel()} queries to {len(names)} prototypes; "
+            f"{answer.score}.",
+            "A row for each query, a column for each prototype. The frame marks the nearest.",
+        )
+
+    def show_movement(self) -> None:
+        move, names = self.explorer.move(self.m), self.explorer.names
+        right = {m: self.explorer.classify(m).correct for m in move.steps}
+        scores = ", ".join(f"{int(correct.sum())} at {m}" for m, correct in right.items())
+        self.figures["movement"].show(
+            explore_figures.movement(names, move),
+            f"Episode in two dimensions: supports, queries, hallucinated features, and the paths "
+            f"of {len(names)} prototypes from M = 0 to {self.m}. Right answers: {scores}.",
+            f"Right answers along the path, of {right[0].numel()}: {scores}.",
+        )
+
+    def refresh_own_image(self) -> None:
+        """Classify the image that was handed in, if there is one."""
+        with self.telling(self.own_message):
+            if not self.upload.value or self.explorer is None:
+                return
+            file = self.upload.value[0]
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / Path(file["name"]).name
+                path.write_bytes(file["content"])
+                try:
+                    self.show_own_image(path)
+                except InputError as error:  # the user knows the file by its name alone
+                    raise InputError(str(error).replace(f"{folder}/", "")) from None
+
+    def show_own_image(self, path: Path) -> None:
+        explorer = self.explorer
+        bank, answer = explorer.classify_image(path, self.m)
+        nearest = explorer.names[int(answer.predicted)]
+        self.own_message.value = f"Nearest: <b>{html.escape(nearest)}</b>"
+        self.figures["own_image"].show(
+            explore_figures.own_image(bank, explorer.names, answer, explorer.trained.spec.distance),
+            f"Distances of {path.name} to {len(explorer.names)} prototypes; nearest: {nearest}.",
+            "The image as the network sees it, and its distance to each prototype.",
+        )
+
+    @property
+    def m(self) -> int:
+        return self.n_aug.value if self.explorer.hallucinates else 0
+
+    @contextlib.contextmanager
+    def telling(self, where: widgets.HTML) -> Iterator[None]:
+        """Tell the user what went wrong, and keep what is on screen.
+
+        What a control's change raises is shown nowhere else. Errors that are not the user's go
+        on, so that a notebook that is run without a frontend fails.
+        """
+        where.value = ""
+        try:
+            yield
+        except InputError as error:
+            self.tell(where, str(error))
+        except Exception as error:
+            self.tell(where, f"{type(error).__name__}: {error}")
+            raise
+
+    def tell(self, where: widgets.HTML, what: str) -> None:
+        kept = " What you see below is as before." if self.explorer is not None else ""
+        where.value = f'<p role="alert">⚠ {html.escape(what)}.{kept}</p>'
+
+
+def label(spec: Spec, weights: Path) -> str:
+    return f"{describe(spec)}, {spec.source} {spec.image_size} px ({weights.parent.name})"

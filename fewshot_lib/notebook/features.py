@@ -1,0 +1,221 @@
+"""What the features look like: which lie where, and numbers that say what the eye sees."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+
+from fewshot_lib.experiments.matrix import SeedRuns
+from fewshot_lib.experiments.runs import Run, bank_for
+from fewshot_lib.learning.calibration import class_means
+from fewshot_lib.learning.intervals import Interval, interval, of_intervals
+from fewshot_lib.learning.randomness import seed_of, stream
+
+PROTOTYPES_AT_ONCE = 100
+
+
+class Cloud(NamedTuple):
+    """Real features of some classes, and hallucinated ones of the same images.
+
+    Attributes:
+        real: ``(n_class, n_image, d)``.
+        fake: ``(n_class, n_image, n_aug, d)``; ``n_aug`` may be 0.
+        names: the classes.
+        images: int64 ``(n_class, n_image)``, where the images lie in their bank.
+    """
+
+    real: torch.Tensor
+    fake: torch.Tensor
+    names: list[str]
+    images: torch.Tensor
+
+
+def pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tensor:
+    """Indices ``(n_class, n_image)``: the same classes and images for runs on the same data."""
+    bank = bank_for(run.spec, split)
+    generator = stream("feature space", split, n_class, n_image)
+    classes = torch.randperm(len(bank.class_names), generator=generator)[:n_class]
+    starts = bank.class_sizes.cumsum(0) - bank.class_sizes
+    return torch.stack(
+        [
+            starts[c] + torch.randperm(int(bank.class_sizes[c]), generator=generator)[:n_image]
+            for c in classes
+        ]
+    )
+
+
+@torch.inference_mode()
+def clouds(
+    run: Run, split: str, n_class: int = 5, n_image: int = 20, n_aug: int = 3
+) -> dict[str, Cloud]:
+    """Features of the same few images in every space that the run's method knows."""
+    images = pick_images(run, split, n_class, n_image)
+    bank = bank_for(run.spec, split)
+    names = [bank.class_names[i] for i in bank.labels[images[:, 0]]]
+    raw = run.features(split).raw[images]
+    spaces = run.learner.spaces(raw, n_aug, stream("feature space noise"))
+    return {
+        space: Cloud(real.cpu(), fake.cpu(), names, images)
+        for space, (real, fake) in spaces.items()
+    }
+
+
+def tsne(cloud: Cloud) -> pd.DataFrame:
+    """Features on one map, real and hallucinated ones and the prototypes of the real ones.
+
+    Returns:
+        columns x, y, class, kind (real, hallucinated, prototype) and image: where the image that
+        the feature was made from lies in its bank, -1 for prototypes.
+    """
+    from sklearn.manifold import TSNE  # slow to import, and tables of features do without
+    from threadpoolctl import threadpool_limits
+
+    n_class, _, n_aug, _ = cloud.fake.shape
+    parts = {
+        "real": (cloud.real, cloud.images),
+        "hallucinated": (
+            cloud.fake.flatten(1, 2),
+            cloud.images.repeat_interleave(n_aug, dim=1),
+        ),
+        "prototype": (cloud.real.mean(1, keepdim=True), torch.full((n_class, 1), -1)),
+    }
+    points = torch.cat([features.flatten(0, 1) for features, _ in parts.values()])
+    map_ = TSNE(
+        perplexity=min(30, (len(points) - 1) / 3),
+        init="pca",
+        max_iter=500,  # 1,000 take twice as long and lower the divergence by some hundredths of it
+        random_state=seed_of("tsne") % 2**32,
+    )
+    with threadpool_limits(1):  # threads that wait for one another cost more than they bring here
+        x, y = map_.fit_transform(points.numpy()).T
+    rows = [
+        (name, kind, image)
+        for kind, (_, images) in parts.items()
+        for name, row in zip(cloud.names, images.tolist(), strict=True)
+        for image in row
+    ]
+    return pd.DataFrame({"x": x, "y": y}).join(
+        pd.DataFrame(rows, columns=["class", "kind", "image"])
+    )
+
+
+def measures(cloud: Cloud) -> dict[str, float | Interval]:
+    """What can be said of a cloud in numbers.
+
+    Returns:
+        centre accuracy (real, hallucinated): share of features whose own class's centre, made
+        of the other features of its kind, is the nearest; silhouette (real, hallucinated);
+        diversity: mean distance between fakes of one class relative to that between its reals.
+    """
+    found = {"centre accuracy, real": centre_accuracy(cloud.real)}
+    found["silhouette, real"] = silhouette(cloud.real)
+    if cloud.fake.shape[2]:
+        fake = cloud.fake.flatten(1, 2)
+        found["centre accuracy, hallucinated"] = centre_accuracy(fake)
+        found["silhouette, hallucinated"] = silhouette(fake)
+        found["diversity"] = spread(fake) / spread(cloud.real)
+    return found
+
+
+def centre_accuracy(features: torch.Tensor) -> Interval:
+    """Share of features ``(n_class, n, d)`` nearest to their own class's leave-one-out centre."""
+    n_class, n, _ = features.shape
+    centres = features.mean(1)
+    distances = torch.cdist(features, centres)  # (n_class, n, n_class)
+    # Without the feature itself its own centre moves away from it by n / (n - 1).
+    own = torch.eye(n_class, dtype=torch.bool).unsqueeze(1).expand_as(distances)
+    distances = torch.where(own, distances * n / (n - 1), distances)
+    return interval(distances.argmin(-1) == torch.arange(n_class).unsqueeze(1))
+
+
+def silhouette(features: torch.Tensor) -> float:
+    """Mean silhouette (Rousseeuw 1987) of ``(n_class, n, d)``: 1 apart, 0 overlapping."""
+    from sklearn.metrics import silhouette_score  # slow to import
+
+    n_class, n, _ = features.shape
+    labels = torch.arange(n_class).repeat_interleave(n)
+    return float(silhouette_score(features.flatten(0, 1).numpy(), labels.numpy()))
+
+
+def spread(features: torch.Tensor) -> float:
+    """Mean distance between two features of one class, ``(n_class, n, d)``."""
+    n = features.shape[1]
+    return float(torch.cdist(features, features).sum((1, 2)).mean() / (n * (n - 1)))
+
+
+class Move(NamedTuple):
+    """Where prototypes with hallucinated features lie, compared with those of the shot alone.
+
+    Attributes:
+        ratio: distance to the class's true mean, mixed / single, over shots.
+        nearer: share of the shots for which the mixed one lies nearer.
+        righter: change of the share of prototypes that are nearest to their own class's mean
+            among all classes. Moving every prototype to the middle lowers the ratio and leaves
+            this as it is.
+    """
+
+    ratio: Interval
+    nearer: Interval
+    righter: Interval
+
+
+@torch.inference_mode()
+def prototype_move(run: Run, n_aug: int, split: str = "val") -> Move:
+    """Does hallucination move single-shot prototypes the right way?
+
+    Every image of the split is a shot; the true mean is that of all embedded images of its
+    class; distances are Euclidean in the space in which queries meet prototypes, between directions
+    if the network compares by cosine.
+    """
+    bank, comparable = bank_for(run.spec, split), run.learner.distance.comparable
+    single = comparable(run.features(split).embedded)
+    means = comparable(class_means(single, bank.labels))
+    mixed = comparable(single_shot_prototypes(run, n_aug, split))
+    far_mixed, far_single = (torch.cdist(points, means).cpu() for points in (mixed, single))
+    own = bank.labels.unsqueeze(1)
+    right_mixed, right_single = (
+        (far.argmin(1) == bank.labels).double() for far in (far_mixed, far_single)
+    )
+    own_mixed, own_single = far_mixed.gather(1, own), far_single.gather(1, own)
+    return Move(
+        interval(own_mixed / own_single),
+        interval(own_mixed < own_single),
+        interval(right_mixed - right_single),
+    )
+
+
+def single_shot_prototypes(run: Run, n_aug: int, split: str) -> torch.Tensor:
+    """The prototype ``(n, d)`` that each image of the split alone would give."""
+    features, noise = run.features(split), stream("prototype move", split, n_aug)
+    parts = [part.unsqueeze(1).split(PROTOTYPES_AT_ONCE) for part in features]
+    return torch.cat(
+        [run.learner.prototypes(*part, n_aug, noise) for part in zip(*parts, strict=True)]
+    )
+
+
+def clouds_of_seeds(runs: SeedRuns, *what: Any) -> dict[str, tuple[Cloud, ...]]:
+    """Each space's features for every seed, of the same images; arguments as of ``clouds``."""
+    found = [clouds(run, *what) for run in runs.passing()]
+    return {space: tuple(one[space] for one in found) for space in found[0]}
+
+
+def move_of_seeds(runs: SeedRuns, n_aug: int) -> Move:
+    """``prototype_move`` over seeds."""
+    moves = [prototype_move(run, n_aug) for run in runs.passing()]
+    return Move(*map(of_intervals, zip(*moves, strict=True)))
+
+
+def measures_of_seeds(seeds: Sequence[Cloud]) -> dict[str, float | Interval]:
+    """``measures`` over the clouds of all seeds: means, intervals as of ``of_intervals``."""
+    found = [measures(cloud) for cloud in seeds]
+    return {name: mean_of([one[name] for one in found]) for name in found[0]}
+
+
+def mean_of(seeds: Sequence[float | Interval]) -> float | Interval:
+    return of_intervals(seeds) if isinstance(seeds[0], Interval) else sum(seeds) / len(seeds)
+
+
+def separability(seeds: Sequence[Cloud]) -> Interval:
+    """Centre accuracy of the real features, over seeds."""
+    return of_intervals([centre_accuracy(cloud.real) for cloud in seeds])

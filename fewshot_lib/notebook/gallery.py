@@ -1,0 +1,216 @@
+"""What an accuracy means: the worst, a typical and the best test episode, image by image."""
+
+import base64
+import hashlib
+import io
+from html import escape
+
+import torch
+from IPython.display import display
+from PIL import Image
+
+from fewshot_lib.data.bank import ImageBank
+from fewshot_lib.experiments.runs import Run, bank_for
+from fewshot_lib.learning.evaluation import Evaluation, logits
+from fewshot_lib.learning.randomness import stream
+
+SUPPORTS, QUERIES = 5, 5  # images of a class that are shown
+LARGEST = 56  # pixels of an image at most
+PICTURES = 180  # images on the page at most, in all episodes together
+QUALITY = 80  # of JPEG
+
+
+def show_episodes(
+    run: Run,
+    n_episodes: int,
+    n_shot: int | None = None,
+    n_aug: int | None = None,
+    split: str = "val",
+    caption: str = "",
+) -> None:
+    """Display the worst, a typical and the best episode of ``run.evaluate`` with these arguments.
+
+    Args:
+        caption: printed below them.
+    """
+    evaluation = run.evaluate(n_episodes, n_shot, n_aug, split)
+    chosen = telling(evaluation.accuracies)
+    sure = episode_probabilities(run, evaluation, list(chosen.values()), n_aug, split)
+    html = gallery(evaluation, bank_for(run.spec, split), chosen, sure, caption)
+    display({"text/html": html, "text/plain": in_words(evaluation, chosen)}, raw=True)
+
+
+def in_words(evaluation: Evaluation, chosen: dict[str, int]) -> str:
+    shares = (
+        f"{title.lower()} {100 * evaluation.accuracies[i]:.0f} %" for title, i in chosen.items()
+    )
+    return f"Supports, queries and answers of test episodes: {', '.join(shares)} right."
+
+
+def telling(accuracies: torch.Tensor) -> dict[str, int]:
+    """Which episodes to show: the first of the worst, one at the median, the last of the best."""
+    order = accuracies.argsort(stable=True).tolist()
+    places = {"Worst": 0, "Typical": (len(order) - 1) // 2, "Best": len(order) - 1}
+    return {name: order[place] for name, place in places.items()}
+
+
+def episode_probabilities(
+    run: Run,
+    evaluation: Evaluation,
+    chosen: list[int],
+    n_aug: int | None = None,
+    split: str = "val",
+) -> torch.Tensor:
+    """The probability of what was predicted for every query, softmax over the prototypes.
+
+    The noise of an evaluation is one stream over its episodes: where a method hallucinates, all
+    episodes up to the last chosen one are judged once more, so that each meets its own noise.
+
+    Args:
+        evaluation: of ``run.evaluate`` with the same ``n_aug`` and split.
+        chosen: positions of episodes.
+
+    Returns:
+        ``(n_chosen, n_way, n_query)``.
+    """
+    n_aug = run.spec.n_aug_test if n_aug is None else n_aug
+    _, n_way, n_query = evaluation.predictions.shape
+    n_shot = evaluation.episodes.shape[-1] - n_query
+    judged = list(range(max(chosen) + 1)) if n_aug else chosen
+    episodes = evaluation.episodes[judged]
+    support, query = episodes[..., :n_shot], episodes[..., n_shot:].flatten(1)
+    noise = stream("report noise", split, n_way, n_shot, n_query)
+    blocks = logits(run.learner, run.features(split), support, query, n_aug, noise)
+    shares = torch.cat([block.softmax(-1).cpu() for block in blocks])
+    shares = shares[[judged.index(i) for i in chosen]]
+    predicted = evaluation.predictions[chosen].flatten(1).unsqueeze(-1)
+    return shares.gather(-1, predicted).view(len(chosen), n_way, n_query)
+
+
+def gallery(
+    evaluation: Evaluation,
+    bank: ImageBank,
+    chosen: dict[str, int],
+    sure: torch.Tensor,
+    caption: str = "",
+) -> str:
+    """The episodes as a ``<figure>``; the same episodes, the same text.
+
+    Args:
+        chosen: title to the episode's position.
+        sure: what ``episode_probabilities`` gives for them.
+    """
+    _, n_way, n_query = evaluation.predictions.shape
+    supports = min(SUPPORTS, evaluation.episodes.shape[-1] - n_query)
+    per_class = PICTURES // (len(chosen) * n_way)
+    queries = max(1, min(QUERIES, n_query, per_class - supports))
+    parts = [
+        episode_html(title, evaluation, i, bank, shares, supports, queries)
+        for (title, i), shares in zip(chosen.items(), sure, strict=True)
+    ]
+    body = "".join(parts)
+    name = "episodes-" + hashlib.sha256(body.encode()).hexdigest()[:10]
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    look = STYLE.replace("&", f"#{name}")
+    alt = escape(in_words(evaluation, chosen))
+    return (
+        f'<figure class="interactive" id="{name}" data-alt="{alt}">'
+        f"<style>{look}</style>{body}{below}</figure>"
+    )
+
+
+def episode_html(
+    title: str,
+    evaluation: Evaluation,
+    i: int,
+    bank: ImageBank,
+    sure: torch.Tensor,
+    supports: int,
+    queries: int,
+) -> str:
+    """One episode: a heading that counts, then a row for each class."""
+    episode, predictions = evaluation.episodes[i], evaluation.predictions[i]
+    n_query = predictions.shape[-1]
+    names = [bank.class_names[label] for label in bank.labels[episode[:, 0]]]
+    right = int(evaluation.correct[i].sum())
+    rows = [
+        class_row(bank, names, k, row[:supports], row[-n_query:], predictions[k], sure[k], queries)
+        for k, row in enumerate(episode)
+    ]
+    heading = f"{title} episode: {right} of {predictions.numel()} right"
+    share = f"{100 * right / predictions.numel():.0f} %"
+    return f'<section><p class="title"><b>{heading}</b> ({share})</p>{"".join(rows)}</section>'
+
+
+def class_row(
+    bank: ImageBank,
+    names: list[str],
+    k: int,
+    supports: torch.Tensor,
+    queries: torch.Tensor,
+    predictions: torch.Tensor,
+    sure: torch.Tensor,
+    shown: int,
+) -> str:
+    """One class of an episode: its name and count, supports, and some queries, wrong ones first."""
+    name, correct = escape(names[k]), predictions == k
+    order = correct.long().argsort(stable=True)[:shown].tolist()
+    left = "".join(f'<img src="{picture(bank, i)}" alt="support of {name}">' for i in supports)
+    right = "".join(
+        answer(picture(bank, queries[q]), names, k, int(predictions[q]), float(sure[q]))
+        for q in order
+    )
+    count = f"{int(correct.sum())} of {len(correct)} right"
+    return (
+        f'<div class="class"><div class="name">{name} <small>{count}</small></div>'
+        f'<div class="support">{left}</div><div class="query">{right}</div></div>'
+    )
+
+
+def answer(source: str, names: list[str], true: int, predicted: int, sure: float) -> str:
+    """A query in its frame, with a sign, the answer and the answer's probability."""
+    right, name = predicted == true, escape(names[predicted])
+    sign, kind = ("✓", "right") if right else ("✗", "wrong")
+    share = f"{100 * sure:.0f} %"
+    alt = f"query of {escape(names[true])}, {kind}: {name}, {share}"
+    words = share if right else f'{share}<span class="as">{name}</span>'
+    return (
+        f'<div class="{kind}" title="{alt}"><img src="{source}" alt="{alt}">'
+        f"<span><b>{sign}</b> {words}</span></div>"
+    )
+
+
+def picture(bank: ImageBank, i: int | torch.Tensor) -> str:
+    """An image of the bank as a data URI."""
+    image = Image.fromarray(bank.images[int(i)].permute(1, 2, 0).contiguous().numpy())
+    if image.width > LARGEST:
+        image = image.resize((LARGEST, LARGEST), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+STYLE = """
+&{margin:1.6em 0;text-align:left}
+& section{margin:0 0 1.6em}
+& .title{margin:0 0 .5em}
+& .class{display:grid;grid-template-columns:8.5rem auto minmax(0,1fr);gap:.4em 1em;
+align-items:start;padding:.5em 0;border-top:1px solid #8a8f9844}
+& .name{font-size:.85em;line-height:1.3;overflow-wrap:anywhere}
+& .name small{display:block;opacity:.8}
+& .support,& .query{display:flex;flex-wrap:wrap;gap:6px}
+& .support{max-width:calc(3*54px);border-right:1px solid #8a8f9866;padding-right:1em}
+& img{display:block;width:48px;height:48px;max-width:none;margin:0;padding:0;border-radius:3px;
+background:none;filter:none}
+& .query{gap:6px 2px}
+& .query>div{width:88px;font-size:.72rem;line-height:1.2;text-align:center}
+& .query img{box-sizing:content-box;margin:0 auto 2px;border:3px solid #2a9d5c}
+& .query .wrong img{border-color:#d9453a;border-style:dashed}
+& .as{display:block;overflow:hidden;display:-webkit-box;-webkit-box-orient:vertical;
+-webkit-line-clamp:4}
+@media(max-width:36rem){& .class{grid-template-columns:auto minmax(0,1fr)}
+& .name{grid-column:1/-1}& .name small{display:inline;margin-left:.5em}
+& .query>div{width:56px;font-size:.64rem}& img{width:40px;height:40px}
+& .support{max-width:46px;padding-right:.6em}}
+@media print{& section{break-inside:avoid}}
+"""

@@ -1,0 +1,118 @@
+"""How all figures look: sizes, fonts, one colour and one marker for each thing."""
+
+import io
+import re
+from collections.abc import Iterable
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from IPython.display import display
+from matplotlib.figure import Figure
+
+WIDTH = 8.0  # inches, the text width of the report
+SCREEN_DPI = 100
+LARGEST_SVG = 150_000  # bytes; a larger drawing is shown as pixels if these are fewer
+
+# Told apart by readers with colour-blindness, and dark enough for lines and text on white.
+METHODS = {
+    "Problem 1": "#0173b2",
+    "Problem 2": "#b25e00",
+    "Problem 3": "#00805c",
+    "AFHN": "#9b4f96",
+    "Mixed": "#5f5f1f",
+}
+OTHERS = ["#3d3d3d", "#d1335b", "#16808c", "#8a5a2b", "#6a51a3", "#5f7d1f"]  # settings compared
+QUANTITY = ["#c2592e", "#a01a58", "#2d1e6b"]  # from small to large values
+CLASSES = [
+    "#0173b2",
+    "#d55e00",
+    "#029e73",
+    "#cc78bc",
+    "#4d4d4d",
+    "#b8860b",
+    "#2a9aa8",
+    "#8a5a2b",
+]
+MARKERS = {"real": "x", "hallucinated": "^", "prototype": "*"}
+INK, QUIET, CHANCE = "#1d2430", "#5c6675", "#8a8f98"  # text, lesser text, reference lines
+FONTS = ["DejaVu Sans", "Verdana", "Segoe UI", "Helvetica", "Arial"]  # much alike in width
+
+
+def use_style() -> None:
+    """The style of every figure: call it once at the top of a notebook."""
+    sns.set_theme(context="notebook", style="whitegrid", palette=OTHERS, font_scale=0.85)
+    plt.rcParams |= {
+        "figure.dpi": SCREEN_DPI,
+        "figure.constrained_layout.use": True,
+        "font.sans-serif": FONTS,
+        "svg.fonttype": "none",
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.titlecolor": INK,
+        "xtick.color": QUIET,
+        "ytick.color": QUIET,
+        "axes.edgecolor": "#c4c9d0",
+        "axes.linewidth": 0.8,
+        "grid.color": "#e6e9ed",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 10.5,
+        "lines.linewidth": 1.8,
+    }
+
+
+def show(figure: Figure, alt: str, caption: str = "") -> None:
+    """Display the figure with alternative text: as SVG if that is small or smaller than the PNG.
+
+    Args:
+        alt: what the figure shows, for readers who cannot see it.
+        caption: printed below it.
+
+    Raises:
+        ValueError: there is no alternative text.
+    """
+    if not alt.strip():
+        raise ValueError("a figure needs an alternative text: say what it shows")
+    width = round(figure.get_figwidth() * SCREEN_DPI)
+    kind, data = "image/svg+xml", svg(figure, salt=f"{alt} {caption}")
+    size = len(data.encode())
+    if size > LARGEST_SVG and size > 4 / 3 * len(pixels := png(figure)):  # base64 takes a third
+        kind, data = "image/png", pixels
+    about = {kind: {"alt": alt, "caption": caption, "width": width}}
+    display({kind: data, "text/plain": alt}, raw=True, metadata=about)
+    plt.close(figure)
+
+
+def svg(figure: Figure, salt: str) -> str:
+    """The figure as an ``<svg>`` element to put into a page: the same drawing, the same text.
+
+    Args:
+        salt: what the ids are made from, so that those of two figures on a page differ.
+    """
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with plt.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    used = set(re.findall(r"#([\w.-]+)", text))
+    return re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in used else "", text)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure in pixels, at twice its size on screen."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=2 * SCREEN_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: a method's own, from light to dark for values of one quantity.
+
+    Names like "K = 5" are such values.
+    """
+    names = list(names)
+    if all(re.search(r"= *[\d.]+$", name) for name in names):
+        return dict(zip(names, sns.blend_palette(QUANTITY, len(names)).as_hex(), strict=True))
+    others = iter(OTHERS * len(names))
+    return {name: METHODS.get(name) or next(others) for name in names}

@@ -1,0 +1,145 @@
+"""The page that puts runs beside each other, and its short form for the terminal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.comparison import Judged, gap, judge, unique_names
+from fewshot_lib.experiments.lookup import find_entries
+from fewshot_lib.experiments.runs import Run
+from fewshot_lib.files import project_root, writable, write_text
+from fewshot_lib.learning.intervals import Interval, points, verdict
+from fewshot_lib.notebook import style
+from fewshot_lib.progress import duration
+from fewshot_lib.report.pages import (
+    MAIN,
+    SIGNS,
+    Page,
+    curves,
+    curves_in_words,
+    episodes_in_words,
+    neighbours,
+    render_page,
+)
+from fewshot_lib.report.provenance import provenance
+from fewshot_lib.spec.words import differing, shared, short_names, shown
+
+TITLE = "Runs compared"
+
+Row = dict[str, Any]
+
+
+def make_comparison(
+    arguments: Sequence[str], n_episodes: int, output: Path | None
+) -> tuple[str, Path]:
+    """Write the page of these runs and reports.
+
+    Args:
+        arguments: as of ``comparison.find_entries``.
+        n_episodes: test episodes behind each accuracy.
+        output: the HTML file; ``reports/compare.html`` by default.
+
+    Returns:
+        The accuracies as a text table, and the page's path.
+
+    Raises:
+        InputError: a run cannot be found or read, or the page cannot be written.
+    """
+    entries, missing = find_entries(arguments)
+    page = output_file(output or project_root() / "reports" / "compare.html")
+    names = unique_names(entries)
+    judged = [judge(entry.run, n_episodes) for entry in entries]
+    rows = [accuracy_row(name, j, judged[0]) for name, j in zip(names, judged, strict=True)]
+    runs = dict(zip(names, (entry.run for entry in entries), strict=True))
+    html = render_page("compare.html.j2", **page_values(runs, rows, missing, n_episodes, page.name))
+    try:
+        write_text(page, html)
+    except OSError as error:
+        raise InputError(f"output {page} cannot be written: {error.strerror}") from None
+    return text_table(rows, missing, n_episodes), page
+
+
+def output_file(path: Path) -> Path:
+    """The absolute path; raises an InputError if no file can be written there."""
+    folder = writable(path.expanduser().parent)
+    if (folder / path.name).is_dir():
+        raise InputError(f"output {folder / path.name} is a folder: name an HTML file")
+    return folder / path.name
+
+
+def page_values(
+    runs: Mapping[str, Run], rows: list[Row], missing: list[str], n_episodes: int, href: str
+) -> dict[str, Any]:
+    """What the template shows."""
+    specs = [run.spec for run in runs.values()]
+    same = {name: shown(value) for name, value in shared(specs).items()}
+    made = provenance("")
+    del made["profile"]
+    return {
+        "title": TITLE,
+        "names": short_names(list(runs)),
+        "rows": rows,
+        "shapes": sorted({row["shape"] for row in rows}),
+        "missing": missing,
+        "n_episodes": n_episodes,
+        "parameters": {name: list(map(shown, v)) for name, v in differing(specs).items()},
+        "same": {name: value for name, value in same.items() if name in MAIN},
+        "same_too": {name: value for name, value in same.items() if name not in MAIN},
+        "curves": curves(runs),
+        "alt": curves_in_words(runs),
+        "width": round(style.WIDTH * style.SCREEN_DPI),
+        "costs": [cost_row(name, run) for name, run in runs.items()],
+        "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | made,
+        **neighbours([Page(href, TITLE)], href),
+    }
+
+
+def accuracy_row(name: str, judged: Judged, first: Judged) -> Row:
+    """What the page and the terminal tell of one run's accuracy."""
+    run, result = judged.run, judged.run.result
+    best = Interval(result["val_accuracy"], result["val_ci95"], run.spec.episodes_val)
+    row = {
+        "name": name,
+        "folder": run.folder.name,
+        "best_epoch": result["best_epoch"],
+        "epochs": run.spec.epochs,
+        "validation": str(best),
+        "shape": episodes_in_words(run.spec),
+        "test": "–" if judged.evaluation is None else str(judged.evaluation.accuracy),
+        "note": judged.note,
+    }
+    return row | ({"difference": "–"} if judged is first else difference_cells(gap(judged, first)))
+
+
+def difference_cells(found: Interval | str) -> Row:
+    if isinstance(found, str):
+        return {"difference": found}
+    sign, word, state = SIGNS[verdict(found)]
+    return {"difference": points(found), "sign": sign, "word": word, "state": state}
+
+
+def cost_row(name: str, run: Run) -> Row:
+    return {
+        "name": name,
+        "parameters": f"{run.result['parameters']:,}",
+        "epochs": run.spec.epochs,
+        "epoch_seconds": f"{run.epoch_seconds.mean:.2f}",
+        "total": duration(run.result["seconds"]),
+        "device": run.result.get("device", "–"),
+    }
+
+
+def text_table(rows: list[Row], missing: Iterable[str], n_episodes: int) -> str:
+    """The accuracies, one run a line, then what there is to know about them."""
+    header = ("run", "validation", f"{n_episodes:,} test episodes", "difference to the first")
+    lines = [
+        (r["name"], r["validation"], r["test"], f"{r['difference']} {r.get('sign', '')}".rstrip())
+        for r in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (header, *lines)]
+    text += [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
+    text += [f"left out: {name}, whose run is gone" for name in missing]
+    return "\n".join(text)

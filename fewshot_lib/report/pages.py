@@ -1,0 +1,120 @@
+"""HTML pages from templates: the front page, and what all pages share."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from fewshot_lib.experiments.ledger import COMPLETE, Status
+from fewshot_lib.experiments.runs import Run
+from fewshot_lib.files import write_text
+from fewshot_lib.notebook import figures, style
+from fewshot_lib.progress import duration
+from fewshot_lib.spec.parameters import Spec
+from fewshot_lib.spec.problems import NOTEBOOKS
+from fewshot_lib.spec.words import episode_shape, short_names, shown
+
+# What one line tells of what is the same; the rest can be unfolded.
+MAIN = {
+    *("source", "image_size", "images_per_class", "method", "n_way", "n_shot", "n_query"),
+    *("distance", "epochs", "episodes", "optimizer", "lr", "seed"),
+    *("n_way_test", "n_shot_test", "n_query_test"),
+}
+# Verdict on a difference: its sign, its words, its colour in the style sheet.
+SIGNS = {
+    "confirmed": ("▲", "better", "complete"),
+    "not confirmed": ("▼", "worse", "failed"),
+    "undecided": ("≈", "cannot be told apart", ""),
+}
+
+
+def episodes_in_words(spec: Spec) -> str:
+    n_way, n_shot, n_query = episode_shape(spec)
+    return f"{n_way}-way {n_shot}-shot, {n_query} queries a class"
+
+
+def curves(runs: Mapping[str, Run]) -> str:
+    """The learning curves of all runs as one PNG, in base64."""
+    style.use_style()
+    ways = {run.spec.n_way_test for run in runs.values()}
+    chance = 1 / ways.pop() if len(ways) == 1 else None
+    # Between two dollars Matplotlib would read a formula.
+    labels = [name.replace("$", r"\$") for name in short_names(list(runs))]
+    histories = {name: run.history for name, run in zip(labels, runs.values(), strict=True)}
+    figure = figures.learning_curves(histories, chance)
+    pixels = style.png(figure)
+    figures.plt.close(figure)
+    return base64.b64encode(pixels).decode("ascii")
+
+
+def curves_in_words(runs: Mapping[str, Run]) -> str:
+    best = (
+        f"{name} {100 * run.result['val_accuracy']:.1f} % after epoch {run.result['best_epoch']}"
+        for name, run in runs.items()
+    )
+    return (
+        "Training loss and validation accuracy with its 95 % band over epochs, one line for each "
+        f"run. Best validation accuracy: {'; '.join(best)}."
+    )
+
+
+INDEX = "index.html"
+
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Page:
+    """A link in the navigation."""
+
+    href: str
+    title: str
+
+
+def neighbours(pages: list[Page], href: str) -> dict[str, Any]:
+    """The page's place in the report, for its navigation."""
+    place = next((i for i, page in enumerate(pages) if page.href == href), None)
+    before = pages[place - 1] if place else None
+    after = pages[place + 1] if place is not None and place + 1 < len(pages) else None
+    return {"pages": pages, "here": href, "before": before, "after": after}
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A page that is no notebook, in the same dress."""
+    environment = Environment(loader=FileSystemLoader(HERE / "template"), autoescape=True)
+    return environment.get_template(template).render(**values)
+
+
+def write_index(folder: Path, pages: list[Page], status: Status) -> None:
+    """Write ``index.html``: the pages, what is missing, the parameters, how it came about."""
+    rows = [row(name, entry, pages) for name, entry in status.entries.items()]
+    made = [page for page in pages if page.href in {INDEX, *(r["page"] for r in rows)}]
+    html = render_page(
+        "overview.html.j2",
+        title="Few-shot learning report",
+        rows=rows,
+        missing=[f"{r['title']} ({r['state']})" for r in rows if r["state"] != COMPLETE],
+        parameters=parameter_table(status),
+        provenance=status.provenance,
+        **neighbours(made, INDEX),
+    )
+    write_text(folder / INDEX, html)
+
+
+def row(name: str, entry: dict[str, Any], pages: list[Page]) -> dict[str, Any]:
+    """What the page tells of one notebook."""
+    titles = {Path(page.href).stem: page.title for page in pages}
+    took = duration(entry["seconds"]) if "seconds" in entry else ""
+    title = titles.get(NOTEBOOKS[name], name)
+    return {"page": None, "error": None} | entry | {"name": name, "title": title, "took": took}
+
+
+def parameter_table(status: Status) -> list[tuple[str, list[str]]]:
+    """One row per parameter, one value per notebook."""
+    columns = [entry.get("parameters", {}) for entry in status.entries.values()]
+    names = dict.fromkeys(name for column in columns for name in column)
+    return [(name, [shown(column.get(name)) for column in columns]) for name in names]

@@ -1,0 +1,172 @@
+"""The report's problems: the parameters of each notebook and the runs they stand for."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from fewshot_lib.spec.parameters import USED_BY, Count, Positive, Spec, TrainingParams
+
+
+class ReportParams(TrainingParams):
+    """What every problem's notebook takes beside the training parameters."""
+
+    episodes_test: Count = 600  # episodes behind every reported accuracy
+    early_epoch: Count = 1  # the epoch that tables call "early"
+    n_seeds: Count = 1  # runs of every setting, with seeds from ``seed`` on
+
+    def spec(self, **changes) -> Spec:
+        """The run of these parameters, with some of them changed.
+
+        What its method does not use is left out.
+        """
+        method = changes.get("method", "prototypical")
+        values = {
+            name: value
+            for name, value in self.model_dump().items()
+            if name in Spec.model_fields and method in USED_BY.get(name, {method})
+        }
+        return Spec.check(values | changes)
+
+    def seeded(self, specs: Mapping[Any, Spec]) -> dict[tuple[Any, int], Spec]:
+        """Each of these runs with every seed, under its name and the seed."""
+        return {
+            (name, seed): Spec.check(spec.model_dump() | {"seed": seed})
+            for name, spec in specs.items()
+            for seed in range(self.seed, self.seed + self.n_seeds)
+        }
+
+
+class CompareParams(ReportParams):
+    """Parts that compare settings train each of them alike, smaller than the main run."""
+
+    n_way_compare: Annotated[int, Field(ge=2)] = 5  # training ways
+    n_query_compare: Count | None = None
+    episodes_compare: Count = 100  # per epoch
+
+    def compared(self, **changes) -> Spec:
+        equal = {
+            "n_way": self.n_way_compare,
+            "n_query": self.n_query_compare,
+            "episodes": self.episodes_compare,
+        }
+        return self.spec(**(equal | changes))
+
+    def shot_spec(self, n_shot: int) -> Spec:
+        """Problem 1's network, trained and tested with this many shots."""
+        return self.compared(n_shot=n_shot, n_shot_test=n_shot)
+
+
+class Problem1(CompareParams):
+    """Prototypical Network: a main run, three distances, several numbers of shots."""
+
+    distances: list[Literal["euclidean", "cosine", "parametric"]] = [
+        "euclidean",
+        "cosine",
+        "parametric",
+    ]
+    cosine_scale: Positive | None = None  # None: unscaled, as the original
+    shots: list[Count] = [1, 5, 10]
+
+    def main_spec(self) -> Spec:
+        return self.spec()
+
+    def distance_specs(self) -> dict[str, Spec]:
+        """Distance name to run, all else equal."""
+        scales = {"cosine": self.cosine_scale}
+        return {
+            name: self.compared(distance=name, distance_scale=scales.get(name, self.distance_scale))
+            for name in self.distances
+        }
+
+    def shot_specs(self) -> dict[int, Spec]:
+        return {k: self.shot_spec(k) for k in self.shots}
+
+
+class Problem2(CompareParams):
+    """Data hallucination: a main run beside Problem 1's, and several M."""
+
+    n_aug: Annotated[int, Field(ge=1)] = 200  # the report's M, in training
+    n_aug_test: Annotated[int, Field(ge=1)] | None = None  # None: as in training
+    n_augs: list[Annotated[int, Field(ge=0)]] = [0, 1, 10, 50, 100, 200]
+    residual: bool = False  # fakes start as copies of the real feature
+    hallucinator_lr: Positive | None = None  # None: as lr
+    tsne_classes: Annotated[int, Field(ge=2)] = 5
+    tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
+    tsne_fakes: Count = 3  # per image
+
+    def main_spec(self) -> Spec:
+        return self.spec(method="hallucination")
+
+    def baseline_spec(self) -> Spec:
+        """Problem 1's main run: equal training without hallucination."""
+        return self.spec()
+
+    def aug_specs(self) -> dict[int, Spec]:
+        """M to run, trained and tested with as many; M = 0 is Problem 1's method."""
+        return {m: self.aug_spec(m) for m in self.n_augs}
+
+    def aug_spec(self, n_aug: int) -> Spec:
+        if not n_aug:
+            return self.compared()
+        return self.compared(method="hallucination", n_aug=n_aug, n_aug_test=n_aug)
+
+
+class Problem3(ReportParams):
+    """Improved hallucination: both variants beside Problems 1 and 2."""
+
+    n_aug: Annotated[int, Field(ge=1)] = 200  # Problem 2's M
+    residual: bool = False  # Problem 2's
+    hallucinator_lr: Positive | None = None  # Problem 2's
+    epochs_before: Count | None = None  # of Problems 1 and 2; None: as many as here
+    gan_lr: Positive = 1e-4
+    fake_weight: Positive | None = None
+    tsne_classes: Annotated[int, Field(ge=2)] = 5
+    tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
+    tsne_fakes: Count = 3  # per image
+
+    def main_spec(self) -> Spec:
+        return self.adversarial("original")
+
+    def adversarial(self, variant: str) -> Spec:
+        n_aug = self.n_aug if variant == "mixed" else 0  # the others have two fakes of each feature
+        return self.spec(method="adversarial", variant=variant, n_aug=n_aug)
+
+    def specs(self) -> dict[str, Spec]:
+        """All methods in the main setting, by the name the report gives them."""
+        before = {"epochs": self.epochs_before or self.epochs}
+        return {
+            "Problem 1": self.spec(**before),
+            "Problem 2": self.spec(method="hallucination", **before),
+            "Problem 3": self.adversarial("original"),
+            "AFHN": self.adversarial("afhn"),
+            "Mixed": self.adversarial("mixed"),
+        }
+
+
+PROBLEMS: dict[str, type[ReportParams]] = {
+    "problem1": Problem1,
+    "problem2": Problem2,
+    "problem3": Problem3,
+}
+NOTEBOOKS = {
+    "problem1": "1_prototypical_network",
+    "problem2": "2_data_hallucination",
+    "problem3": "3_improved_hallucination",
+    "summary": "0_summary",  # runs last, becomes the report's front page
+}
+
+
+def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
+    """The main run of every finished problem, and Problem 3's other variants."""
+    specs = {f"Problem {name[-1]}": p.main_spec() for name, p in params.items()}
+    if "problem3" in params:
+        variants = {"AFHN": "afhn", "Mixed": "mixed"}
+        specs |= {name: params["problem3"].adversarial(v) for name, v in variants.items()}
+    return specs
+
+
+def headline_seeds(params: dict[str, ReportParams]) -> dict[tuple[str, int], Spec]:
+    """The same runs with every seed of their problem, by name and seed."""
+    parts = [p.seeded(headline_specs({name: p})) for name, p in params.items()]
+    return {key: spec for part in parts for key, spec in part.items()}

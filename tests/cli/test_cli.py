@@ -1,0 +1,73 @@
+"""The command line itself; what ``report`` does is tested in test_report_build."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from fewshot_lib import __version__
+from fewshot_lib.cli.main import Commands, main
+from fewshot_lib.errors import InputError
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, list(arguments))
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help(flag):
+    result = run(flag)
+    assert result.exit_code == 0
+    assert "report" in result.stdout
+
+
+def test_version():
+    assert __version__ in run("--version").stdout
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom fewshot_lib.cli.main import main\n"
+        "try:\n    main(['report', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print({'torch', 'papermill', 'nbconvert', 'pandas', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["reprot"], ["report", "quick", "more"], ["report", "--onyl", "problem1"]]
+)
+def test_wrong_usage_has_status_2(arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Usage" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (InputError("n_way=1: too few"), 2, "fewshot: n_way=1: too few\n"),
+        (KeyboardInterrupt(), 130, "fewshot: interrupted\n"),
+    ],
+)
+def test_every_command_ends_alike(error, status, line):
+    @click.group(cls=Commands)
+    def group():
+        pass
+
+    @group.command()
+    def fails():
+        raise error
+
+    result = CliRunner().invoke(group, ["fails"])
+    assert (result.exit_code, result.stderr) == (status, line)
+
+
+def test_unknown_profile(project):
+    (project / "params" / "quick").mkdir(parents=True)
+    result = run("report", "quik")
+    assert result.exit_code == 2
+    assert result.stderr == "fewshot: unknown profile 'quik' (did you mean 'quick'?)\n"

@@ -1,0 +1,175 @@
+"""Runs of several seeds, asked like one."""
+
+import pandas as pd
+import pytest
+import torch
+
+from fewshot_lib.experiments.matrix import (
+    SeedEvaluations,
+    accuracies,
+    difference,
+    difference_over_seeds,
+    mean_history,
+    over_seeds,
+    run_seeds,
+)
+from fewshot_lib.experiments.runs import run
+from fewshot_lib.learning.evaluation import Evaluation
+from fewshot_lib.learning.intervals import Interval, interval, of_intervals, unpaired
+from fewshot_lib.notebook.features import (
+    centre_accuracy,
+    clouds,
+    clouds_of_seeds,
+    mean_of,
+    measures,
+    measures_of_seeds,
+    move_of_seeds,
+    prototype_move,
+    separability,
+)
+
+pytestmark = pytest.mark.usefixtures("project")
+
+EPISODES = torch.arange(16).view(4, 2, 2)
+
+
+def judged(*right: int, episodes: torch.Tensor = EPISODES) -> Evaluation:
+    """Four episodes of two queries each, so many of them right."""
+    answers = {0: [[1], [0]], 1: [[0], [0]], 2: [[0], [1]]}
+    return Evaluation(episodes, torch.tensor([answers[n] for n in right]))
+
+
+@pytest.fixture
+def two(make_spec):
+    """Two methods, two seeds each."""
+    methods = {"plain": {}, "fakes": {"method": "hallucination", "n_aug": 3}}
+    specs = {
+        (name, seed): make_spec(epochs=2, seed=seed, **changes)
+        for name, changes in methods.items()
+        for seed in (4, 5)
+    }
+    return run_seeds(specs)
+
+
+def test_runs_are_gathered_by_name_in_the_order_of_seeds(two, make_spec):
+    assert list(two) == ["plain", "fakes"]
+    assert [one.spec.seed for one in two["fakes"].seeds] == [4, 5]
+    assert two["plain"].first.folder == run(make_spec(epochs=2, seed=4)).folder
+    assert two["plain"].spec == two["plain"].first.spec
+
+
+def test_all_runs_are_asked_for_at_once(two, monkeypatch):
+    calls = []
+
+    def run_matrix(specs, **how):
+        calls.append((list(specs), how))
+        return {key: two[key[0]].seeds[key[1] - 4] for key in specs}
+
+    monkeypatch.setattr("fewshot_lib.experiments.matrix.run_matrix", run_matrix)
+    specs = {(name, seed): two[name].spec for name in two for seed in (4, 5)}
+    found = run_seeds(specs, engine="process")
+    assert calls == [(list(specs), {"engine": "process"})]
+    assert found == two
+
+
+def test_accuracies_are_means_over_seeds(two):
+    evaluations = two["plain"].evaluate(20)
+    single = [one.evaluate(20) for one in two["plain"].seeds]
+    assert evaluations.accuracy == over_seeds(single)
+    gap = difference(two["fakes"].evaluate(20), evaluations)
+    assert gap == difference_over_seeds([o.evaluate(20) for o in two["fakes"].seeds], single)
+    without = two["fakes"].evaluate(20, n_aug=0)
+    assert without.seeds[1].accuracy == two["fakes"].seeds[1].evaluate(20, n_aug=0).accuracy
+
+
+def test_a_single_seed_is_judged_like_a_run():
+    a, b = judged(2, 2, 1, 0), judged(1, 1, 0, 1)
+    one, other = SeedEvaluations((a,)), SeedEvaluations((b,))
+    assert one.accuracy == a.accuracy
+    assert difference(one, other) == a.minus(b)
+
+
+def test_as_many_seeds_are_paired_as_both_have():
+    a, b, c = judged(2, 2, 1, 0), judged(1, 2, 1, 1), judged(0, 0, 0, 0)
+    gap = SeedEvaluations((a, b)).minus(SeedEvaluations((c,)))
+    assert gap == a.minus(c)
+
+
+def test_other_queries_are_not_paired():
+    a = SeedEvaluations((judged(2, 2, 1, 0), judged(1, 2, 1, 1)))
+    b = SeedEvaluations((judged(2, 2, 1, 0, episodes=EPISODES + 1),) * 2)
+    assert difference(a, b) == unpaired(a.accuracy, b.accuracy)
+
+
+def test_classes_are_counted_over_all_seeds(bank):
+    episodes = torch.tensor([[[0, 1, 2], [12, 13, 14]]])
+    good = Evaluation(episodes, torch.tensor([[[0, 0], [1, 1]]]))
+    poor = Evaluation(episodes, torch.tensor([[[1, 1], [1, 0]]]))
+    both = SeedEvaluations((good, poor))
+    assert both.confusion(bank)[:2, :2].tolist() == [[2, 2], [1, 3]]
+    rates = both.class_accuracies(bank)
+    assert (rates["a"], rates["b"]) == (0.5, 0.75)
+    assert rates.index[0] == "b"
+    single = SeedEvaluations((poor,)).class_accuracies(bank)
+    pd.testing.assert_series_equal(single, poor.class_accuracies(bank))
+
+
+def test_histories_are_averaged_epoch_by_epoch(two):
+    seeds = two["plain"].histories
+    mean = two["plain"].history
+    assert mean["epoch"].tolist() == [1, 2]
+    for column in ("loss", "val_accuracy"):
+        expected = (seeds[0][column] + seeds[1][column]) / 2
+        assert mean[column].tolist() == pytest.approx(expected.tolist())
+    assert mean_history(seeds[:1]) is seeds[0]
+
+
+def test_epochs_and_their_seconds_are_those_of_all_seeds(two):
+    plain = two["plain"]
+    single = [one.accuracy_at(2) for one in plain.seeds]
+    assert plain.accuracy_at(2) == of_intervals(single)
+    seconds = [s for history in plain.histories for s in history["seconds"]]
+    expected = interval(torch.tensor(seconds, dtype=torch.float64))
+    assert plain.epoch_seconds == pytest.approx(expected)
+    best = [one.result["best_epoch"] for one in plain.seeds]
+    assert plain.kept == f"epochs {best[0]} and {best[1]}"
+
+
+def test_every_seed_has_a_row():
+    frame = accuracies({"x": SeedEvaluations((judged(2, 2, 2, 2), judged(1, 1, 1, 1)))}, "name")
+    assert frame.to_dict("list") == {"name": ["x", "x"], "accuracy": [100, 50], "ci95": [0, 0]}
+
+
+def test_features_of_all_seeds_are_those_of_the_same_images(two):
+    found = clouds_of_seeds(two["fakes"], "val", 3, 4, 2)
+    for seed, one in enumerate(two["fakes"].seeds):
+        expected = clouds(one, "val", 3, 4, 2)
+        assert list(found) == list(expected)
+        for space, cloud in expected.items():
+            assert torch.equal(found[space][seed].real, cloud.real)
+            assert torch.equal(found[space][seed].images, cloud.images)
+    space = found["after MLP"]
+    each = [measures(cloud) for cloud in space]
+    mean = measures_of_seeds(space)
+    name = "centre accuracy, hallucinated"
+    assert mean[name] == of_intervals([m[name] for m in each])
+    assert mean["diversity"] == pytest.approx((each[0]["diversity"] + each[1]["diversity"]) / 2)
+    assert separability(space) == of_intervals([centre_accuracy(cloud.real) for cloud in space])
+
+
+def test_moves_of_prototypes_are_means_over_seeds(two):
+    each = [prototype_move(one, 3) for one in two["fakes"].seeds]
+    found = move_of_seeds(two["fakes"], 3)
+    assert found.ratio == of_intervals([move.ratio for move in each])
+    assert found.righter == of_intervals([move.righter for move in each])
+
+
+def test_only_the_first_seed_keeps_its_features(two):
+    clouds_of_seeds(two["plain"], "val", 3, 4, 2)
+    assert ["val" in one._features for one in two["plain"].seeds] == [True, False]
+
+
+def test_a_measure_of_one_seed_stays_as_it_is():
+    one = Interval(0.5, 0.1, 20)
+    assert mean_of([one]) is one
+    assert mean_of([0.25, 0.75]) == 0.5

@@ -1,0 +1,158 @@
+"""Numbers that say what a map of features shows."""
+
+import math
+
+import pytest
+import torch
+
+from fewshot_lib.experiments.runs import bank_for, run
+from fewshot_lib.learning.evaluation import encode
+from fewshot_lib.notebook.features import (
+    Cloud,
+    centre_accuracy,
+    clouds,
+    measures,
+    pick_images,
+    prototype_move,
+    silhouette,
+    spread,
+    tsne,
+)
+
+IMAGES = torch.tensor([[5, 3], [8, 9]])
+APART = torch.tensor([[[0.0, 0.0], [0.0, 2.0]], [[10.0, 0.0], [10.0, 2.0]]])
+
+
+@pytest.fixture
+def hallucinating(make_spec, project):
+    return run(make_spec(method="hallucination", n_aug=3))
+
+
+def test_classes_apart_are_told_by_their_centres():
+    assert centre_accuracy(APART).mean == 1
+
+
+def test_a_feature_does_not_vouch_for_itself():
+    """Two classes of two: without itself each feature's own centre is the far twin."""
+    torn = torch.tensor([[[0.0], [10.0]], [[1.0], [11.0]]])
+    # 0: own centre 10, other 6; 10: own 0, other 6; 1 and 11 alike.
+    assert centre_accuracy(torn).mean == 0
+
+
+def test_silhouette_by_hand():
+    # a = 2 within, b = mean of 10 and sqrt(104) to the other class, for all four.
+    b = (10 + math.sqrt(104)) / 2
+    assert silhouette(APART) == pytest.approx((b - 2) / b)
+
+
+def test_spread_is_the_mean_distance_within_a_class():
+    assert spread(APART) == pytest.approx(2.0)
+    assert spread(3 * APART) == pytest.approx(6.0)
+
+
+def test_measures_of_real_features_alone_say_nothing_of_fakes():
+    cloud = Cloud(APART, APART.new_empty(2, 2, 0, 2), ["a", "b"], IMAGES)
+    assert set(measures(cloud)) == {"centre accuracy, real", "silhouette, real"}
+
+
+def test_diversity_is_relative_to_the_real_features():
+    fakes = (APART / 2).unsqueeze(2)
+    assert measures(Cloud(APART, fakes, ["a", "b"], IMAGES))["diversity"] == pytest.approx(0.5)
+
+
+def test_tsne_has_a_row_for_every_feature_and_repeats():
+    fakes = torch.randn(2, 4, 3, 5)
+    cloud = Cloud(torch.randn(2, 4, 5), fakes, ["a", "b"], torch.arange(8).view(2, 4))
+    frame = tsne(cloud)
+    assert frame.groupby(["kind", "class"]).size().to_dict() == {
+        ("real", "a"): 4,
+        ("real", "b"): 4,
+        ("hallucinated", "a"): 12,
+        ("hallucinated", "b"): 12,
+        ("prototype", "a"): 1,
+        ("prototype", "b"): 1,
+    }
+    assert frame.equals(tsne(cloud))
+
+
+def test_rows_of_tsne_name_their_images():
+    cloud = Cloud(APART, APART.unsqueeze(2).repeat(1, 1, 2, 1), ["a", "b"], IMAGES)
+    images = tsne(cloud).groupby("kind", sort=False)["image"].agg(list).to_dict()
+    assert images == {
+        "real": [5, 3, 8, 9],
+        "hallucinated": [5, 5, 3, 3, 8, 8, 9, 9],
+        "prototype": [-1, -1],
+    }
+
+
+def test_rows_of_tsne_belong_to_their_points():
+    """Classes far apart: real and hallucinated features and the prototype of each meet."""
+    real = torch.randn(3, 15, 4, generator=torch.Generator().manual_seed(1))
+    real += 1000 * torch.eye(3, 4).unsqueeze(1)
+    cloud = Cloud(real, real.unsqueeze(2) + 0.1, ["a", "b", "c"], torch.arange(45).view(3, 15))
+    centres = tsne(cloud).groupby(["kind", "class"])[["x", "y"]].mean()
+    reals = centres.loc["real"].to_numpy()
+    for kind in ("hallucinated", "prototype"):
+        far = ((reals[:, None] - centres.loc[kind].to_numpy()[None]) ** 2).sum(-1)
+        assert far.argmin(1).tolist() == [0, 1, 2]
+
+
+def test_the_same_images_are_looked_at_in_every_run(hallucinating, make_spec):
+    plain = run(make_spec())
+    chosen = pick_images(hallucinating, "val", 3, 4)
+    assert torch.equal(chosen, pick_images(plain, "val", 3, 4))
+    labels = bank_for(plain.spec, "val").labels[chosen]
+    assert (labels == labels[:, :1]).all()
+    assert labels[:, 0].unique().numel() == 3
+
+
+def test_clouds_hold_the_features_of_the_chosen_images(hallucinating):
+    images = pick_images(hallucinating, "val", 3, 4)
+    bank = bank_for(hallucinating.spec, "val")
+    raw = encode(hallucinating.learner, bank, torch.device("cpu")).raw
+    found = clouds(hallucinating, "val", n_class=3, n_image=4, n_aug=2)
+    assert list(found) == ["before MLP", "after MLP"]
+    assert torch.allclose(found["before MLP"].real, raw[images])
+    assert torch.equal(found["after MLP"].images, images)
+    assert found["after MLP"].fake.shape == (3, 4, 2, 64)
+
+
+def test_problem_1_hallucinates_nothing(make_spec, project):
+    assert clouds(run(make_spec()), "val", 3, 4, 2)["after MLP"].fake.shape == (3, 4, 0, 64)
+
+
+def test_a_prototype_of_the_single_shot_alone_does_not_move(hallucinating):
+    move = prototype_move(hallucinating, n_aug=0)
+    assert move.ratio.mean == pytest.approx(1)
+    assert move.nearer.mean == 0
+    assert move.righter.mean == 0
+
+
+def test_a_length_that_a_cosine_does_not_see_is_no_move(make_spec, project, monkeypatch):
+    made = run(make_spec(distance="cosine"))
+    monkeypatch.setattr(made.learner, "prototypes", lambda raw, embedded, *how: 3 * embedded[:, 0])
+    move = prototype_move(made, n_aug=1)
+    assert move.ratio.mean == pytest.approx(1, abs=1e-4)
+    assert move.righter.mean == 0
+
+
+def test_the_move_of_known_fakes_by_hand(hallucinating):
+    """The last bias is the split's mean feature and the rest is silent: every fake is it."""
+    net, raw = hallucinating.learner.net, hallucinating.features("val").raw
+    last = net.hallucinate.encoder[-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(raw.mean(0))
+        single, mixed = net.mlp(raw), net.mlp((raw + 4 * raw.mean(0)) / 5)
+    centres = single.view(5, 12, -1).mean(1).repeat_interleave(12, 0)
+    far_mixed, far_single = ((x - centres).norm(dim=1) for x in (mixed, single))
+    labels = torch.arange(5).repeat_interleave(12)
+    right_mixed, right_single = (
+        torch.stack([(p - c).norm(dim=1) for c in centres[::12]]).argmin(0) == labels
+        for p in (mixed, single)
+    )
+    gap = right_mixed.double().mean() - right_single.double().mean()
+    move = prototype_move(hallucinating, n_aug=4)
+    assert move.ratio.mean == pytest.approx((far_mixed / far_single).mean().item(), rel=1e-4)
+    assert move.nearer.mean == pytest.approx((far_mixed < far_single).double().mean().item())
+    assert move.righter.mean == pytest.approx(gap.item())

@@ -1,0 +1,196 @@
+"""Figures: what is drawn, and that none is shown without a description."""
+
+import re
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+
+from fewshot_lib.learning.evaluation import Evaluation
+from fewshot_lib.notebook import diagrams, figures, style
+
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1, 2, 3],
+        "loss": [3.0, 0.3, 0.1],
+        "val_accuracy": [0.2, 0.3, 0.4],
+        "val_ci95": [0.01, 0.01, 0.01],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list[tuple[dict, dict]]:
+    """Data and metadata of what is displayed."""
+    found = []
+    monkeypatch.setattr(
+        figures, "display", lambda data, raw, metadata: found.append((data, metadata))
+    )
+    return found
+
+
+def test_a_small_figure_is_shown_as_svg_with_its_description(shown):
+    figure = plt.figure(figsize=(3, 2), layout="none")
+    figures.show(figure, alt="nothing at all", caption="An empty figure.")
+    ((data, metadata),) = shown
+    about = {"alt": "nothing at all", "caption": "An empty figure.", "width": 300}
+    assert metadata == {"image/svg+xml": about}
+    assert data["image/svg+xml"].startswith("<svg")
+    assert data["text/plain"] == "nothing at all"
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_a_large_figure_is_shown_as_png_at_twice_its_size(shown, monkeypatch):
+    monkeypatch.setattr(style, "LARGEST_SVG", 1000)
+    figure, ax = plt.subplots(figsize=(3, 2))
+    ax.scatter(*torch.rand(2, 5000, generator=torch.Generator().manual_seed(0)), s=1, c="k")
+    figures.show(figure, alt="dust")
+    ((data, metadata),) = shown
+    assert metadata == {"image/png": {"alt": "dust", "caption": "", "width": 300}}
+    assert int.from_bytes(data["image/png"][16:20], "big") == 600  # width, from the PNG's header
+
+
+def test_a_figure_without_description_is_refused(shown):
+    with pytest.raises(ValueError, match="alternative text"):
+        figures.show(plt.figure(), alt=" ")
+    assert shown == []
+
+
+def test_the_same_figure_is_the_same_svg_and_ids_are_its_own():
+    style.use_style()
+    one, again, other = (
+        style.svg(figures.learning_curves({"a": HISTORY}, 0.2), salt) for salt in "xxy"
+    )
+    assert one == again
+    ids = [set(re.findall(r' id="([^"]+)"', text)) for text in (one, other)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    assert "<metadata" not in one
+    assert ">training loss</text>" in one
+
+
+def test_a_method_has_one_colour_in_every_figure():
+    curves = figures.learning_curves({"b": HISTORY, "AFHN": HISTORY, "Problem 2": HISTORY})
+    lines = {line.get_label(): line.get_color() for line in curves.axes[0].lines}
+    assert lines["AFHN"] == figures.METHODS["AFHN"]
+    assert lines["Problem 2"] == figures.METHODS["Problem 2"]
+    assert lines["b"] not in figures.METHODS.values()
+    panels = figures.losses(HISTORY, {"loss": "real"}, method="AFHN")
+    assert panels.axes[0].lines[0].get_color() == figures.METHODS["AFHN"]
+
+
+def test_values_of_one_quantity_are_ordered_from_light_to_dark():
+    colours = figures.colours_of([f"K = {k}" for k in (1, 5, 10, 20)])
+    brightness = [sum(to_rgb(colour)) for colour in colours.values()]
+    assert brightness == sorted(brightness, reverse=True)
+    assert len(set(colours.values())) == 4
+
+
+def test_more_names_than_colours_can_be_drawn():
+    assert len(figures.colours_of([f"setting {c}" for c in "abcdefghij"])) == 10
+
+
+def test_labels_that_meet_move_apart_as_little_as_possible():
+    assert figures.apart([0.1, 0.5, 0.9], 0.2) == pytest.approx([0.1, 0.5, 0.9])
+    assert figures.apart([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
+    assert figures.apart([0.5, 0.9, 0.45], 0.2) == pytest.approx([0.575, 0.9, 0.375])
+    assert figures.apart([0.5, 0.5, 0.65], 0.2) == pytest.approx([0.35, 0.55, 0.75])
+    assert figures.apart([], 0.2) == []
+
+
+def test_learning_curves_show_percent_with_bands_and_name_their_lines():
+    figure = figures.learning_curves({"a": HISTORY, "b": HISTORY}, chance=0.2)
+    left, right = figure.axes
+    assert left.get_yscale() == "log"  # the losses span more than a factor of five
+    assert list(right.lines[0].get_ydata()) == pytest.approx([20, 30, 40])
+    assert len(right.collections) == 2
+    assert right.lines[-1].get_ydata()[0] == pytest.approx(20)
+    assert [t.get_text() for t in right.texts] == ["a", "b", "chance"]
+
+
+def test_names_of_lines_do_not_overlap_and_stay_in_the_figure():
+    histories = {f"setting {c}": HISTORY.assign(loss=1.0) for c in "abcdef"}
+    figure = figures.learning_curves(histories, chance=0.4)
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in figure.axes[1].texts]  # without lines
+    boxes.sort(key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_one_curve_needs_no_name():
+    figure = figures.learning_curves({"main": HISTORY}, chance=0.2)
+    assert [t.get_text() for t in figure.axes[1].texts] == ["chance"]
+
+
+def test_every_seed_is_a_thin_line_below_the_mean():
+    seeds = [HISTORY, HISTORY.assign(val_accuracy=HISTORY["val_accuracy"] + 0.1)]
+    left, right = figures.learning_curves({"a": seeds, "b": seeds}, chance=0.2).axes
+    thin = [line for line in right.lines if line.get_linewidth() == figures.SINGLE["lw"]]
+    thick = [line for line in right.lines if line.get_marker() == "."]
+    assert [list(line.get_ydata()) for line in thin[:2]] == [
+        pytest.approx([20, 30, 40]),
+        pytest.approx([30, 40, 50]),
+    ]
+    assert list(thick[0].get_ydata()) == pytest.approx([25, 35, 45])
+    assert (len(thin), len(thick)) == (4, 2)
+    assert all(line.get_zorder() < thick[0].get_zorder() for line in thin)
+    assert len({line.get_color() for line in (*thin[:2], thick[0])}) == 1
+    assert len(left.lines) == 6
+    assert [t.get_text() for t in right.texts] == ["a", "b", "chance"]
+
+
+def test_a_single_seed_is_drawn_like_a_run():
+    drawings = [
+        style.svg(figures.learning_curves({"a": of_seeds}), "x")
+        for of_seeds in (HISTORY, [HISTORY])
+    ]
+    assert drawings[0] == drawings[1]
+
+
+def test_losses_show_every_seed():
+    seeds = [HISTORY, HISTORY.assign(loss=HISTORY["loss"] + 2)]
+    (ax,) = figures.losses(seeds, {"loss": "real"}).axes
+    assert [list(line.get_ydata()) for line in ax.lines] == [
+        pytest.approx([3, 0.3, 0.1]),
+        pytest.approx([5, 2.3, 2.1]),
+        pytest.approx([4, 1.3, 1.1]),
+    ]
+
+
+def test_an_episode_grid_names_its_classes_in_order(bank):
+    episode = torch.tensor([[12, 13, 14], [0, 1, 2]])
+    figure = figures.episode_grid(bank, episode, n_shot=1)
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["b", "a"]
+    assert [ax.get_title() for ax in figure.axes] == ["support", "query"]
+
+
+def test_the_confusion_matrix_shows_percent_of_each_true_class(bank):
+    episodes = torch.tensor([[[0, 1, 2, 3], [12, 13, 14, 15]]])
+    predictions = torch.tensor([[[0, 0, 1], [1, 1, 1]]])
+    figure = figures.confusion(Evaluation(episodes, predictions), bank)
+    cells = {t.get_position(): t.get_text() for t in figure.axes[0].texts}
+    assert cells[(0.5, 0.5)] == "67"
+    assert cells[(1.5, 0.5)] == "33"
+    assert cells[(1.5, 1.5)] == "100"
+
+
+def test_the_training_step_has_a_panel_for_each_network():
+    titles = [ax.get_title(loc="left") for ax in diagrams.training_step().axes]
+    assert [title.split()[1] for title in titles] == ["Extractor", "Generator", "Discriminator"]
+
+
+def test_in_each_step_one_network_learns():
+    for title, rows in diagrams.STEPS.items():
+        learning = [text for row in rows for _, text, colour in row if colour == diagrams.LEARNS]
+        assert learning == [title.split()[1]]

@@ -1,0 +1,143 @@
+"""The report as it is shipped: the real notebooks with the smoke profile, from end to end."""
+
+import html
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+
+from fewshot_lib import files
+from fewshot_lib.cli.main import main
+from fewshot_lib.networks.adversarial import Discriminator, Generator
+from fewshot_lib.networks.encoder import PrototypicalNet, count_parameters
+from fewshot_lib.networks.hallucination import HallucinatingPrototypicalNet
+from fewshot_lib.spec.problems import NOTEBOOKS
+
+CHECKOUT = Path(files.__file__).parent.parent
+PAGES = ("index", *(stem for name, stem in NOTEBOOKS.items() if name != "summary"))
+
+
+class Images(HTMLParser):
+    """Collects the attributes of all images."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.found: list[dict[str, str | None]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        if tag == "img":
+            self.found.append(found)
+        elif tag == "svg" and found.get("role") == "img":
+            self.found.append({"alt": found.get("aria-label")})
+
+
+@pytest.fixture
+def report(smoke_report: Path) -> Path:
+    return smoke_report
+
+
+def page(report: Path, name: str) -> str:
+    return (report / f"{name}.html").read_text(encoding="utf-8")
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"<[^>]+>", "", html)
+
+
+def test_every_notebook_came_to_its_end(report):
+    entries = json.loads((report / "run.json").read_text())["notebooks"]
+    assert {name: entry["state"] for name, entry in entries.items()} == dict.fromkeys(
+        NOTEBOOKS, "complete"
+    )
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_ask_the_network_for_nothing(report, name):
+    source = page(report, name)
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']+""", source)
+    assert "@import" not in source
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_figure_has_alternative_text_and_pages_are_light(report, name):
+    source = page(report, name)
+    images = Images(source).found
+    assert images
+    assert all(image.get("alt") for image in images)
+    assert len(source) < 2_500_000
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_link_to_one_another(report, name):
+    linked = set(re.findall(r'href="([\w.]+\.html)"', page(report, name)))
+    assert linked >= {f"{other}.html" for other in PAGES if other != name}
+    assert all((report / target).is_file() for target in linked)
+
+
+def test_parameter_totals_are_printed(report):
+    networks = {
+        PAGES[1]: [PrototypicalNet(32)],
+        PAGES[2]: [HallucinatingPrototypicalNet(32)],
+        PAGES[3]: [PrototypicalNet(32), Generator(256), Discriminator(256)],
+    }
+    for name, expected in networks.items():
+        text = text_of(page(report, name))
+        for network in expected:
+            assert f"Total number of params = {count_parameters(network)}" in text
+    originals = {PAGES[1]: [3956688], PAGES[2]: [5289888], PAGES[3]: [3956688, 1333200, 640801]}
+    for name, totals in originals.items():
+        assert all(f"original's size: {n}" in html.unescape(page(report, name)) for n in totals)
+
+
+def test_the_originals_values_stand_in_the_tables(report):
+    originals = {
+        PAGES[1]: ["47.64", "37.43", "39.15", "39.74", "58.55", "62.96", "24.25", "45.17", "50.37"],
+        PAGES[2]: ["49.48", "36.53", "38.92", "39.72"],
+        PAGES[3]: ["50.22"],
+        "index": ["47.64", "49.48", "50.22"],
+    }
+    for name, values in originals.items():
+        text = text_of(page(report, name))
+        assert [value for value in values if value not in text] == []
+
+
+def test_every_claim_gets_a_verdict(report):
+    for name in PAGES[2:]:
+        text = text_of(page(report, name))
+        assert re.search(r"Of \d claims: \d (?:confirmed|not confirmed|undecided)", text)
+
+
+def test_formulas_are_mathml(report):
+    source = page(report, PAGES[1])
+    assert "<math" in source
+    assert r"\frac" not in text_of(re.sub(r"<annotation.*?</annotation>", "", source, flags=re.S))
+
+
+def test_trained_runs_are_shared_between_notebooks(report):
+    """Problem 1's main run serves all four notebooks: one folder for every different spec."""
+    specs = [p.read_text() for p in (report.parent / "runs").glob("*/spec.yaml")]
+    assert len(specs) == len(set(specs)) == 15
+
+
+def test_wrong_input_found_while_running_is_told_and_exits_with_2(report, monkeypatch):
+    monkeypatch.setenv("FEWSHOT_ROOT", str(report.parent.parent))
+    folder = report.parent / "wrong"
+    options = ["--only", "problem1", "--set", "n_way=70", "--output", str(folder)]
+    result = CliRunner().invoke(main, ["report", "smoke", *options])
+    assert result.exit_code == 2
+    assert "70-way episodes need 70 classes, there are 64" in result.stderr
+    assert "failed" in text_of((folder / "index.html").read_text())
+    assert not (folder / "0_summary.ipynb").exists()
+
+
+def test_notebooks_are_committed_without_outputs():
+    for path in (CHECKOUT / "notebooks").glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            assert not cell.get("outputs"), path.name
+            assert cell.get("execution_count") is None, path.name

@@ -1,0 +1,269 @@
+"""``fewshot data``: what it says of a source, and the sheet of examples it draws."""
+
+from pathlib import Path
+
+import click
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from fewshot_lib.cli.data import data
+from fewshot_lib.cli.main import Commands
+from fewshot_lib.data.bank import ImageBank
+from fewshot_lib.errors import InputError
+from fewshot_lib.report.data_sheet import (
+    Split,
+    counted,
+    evenly,
+    grid,
+    printable,
+    readable_size,
+    remarks,
+    sheet,
+    table,
+)
+from fewshot_lib.spec.profiles import read_params
+
+SIZE = 16
+
+
+def run(*arguments: str) -> click.testing.Result:
+    return CliRunner().invoke(Commands(commands={"data": data}), ["data", *map(str, arguments)])
+
+
+@pytest.fixture
+def pets(project) -> Path:
+    """Six classes of two images, one of them with three."""
+    for i, name in enumerate(("ant", "bee", "cat", "dog", "eel", "fox")):
+        (project / "pets" / name).mkdir(parents=True)
+        for j in range(3 if name == "ant" else 2):
+            picture = Image.new("RGB", (SIZE, SIZE), (40 * i, 100 * j, 0))
+            picture.save(project / "pets" / name / f"{j}.png")
+    return project / "pets"
+
+
+ARGUMENTS = ("--set", f"image_size={SIZE}", "--set", "val_classes=[cat]", "--set", "test_classes=0")
+
+
+def test_prints_a_table_remarks_and_the_path_of_the_sheet(pets, project):
+    result = run("folder", "--data-dir", pets, *ARGUMENTS)
+    assert result.exit_code == 0, result.output
+    heading, train, val, test, *rest, path = result.stdout.splitlines()
+    assert heading.split() == ["split", "classes", "images/class", "images", "fingerprint", "cache"]
+    assert train.split()[:4] == ["train", "5", "2–3", "11"]
+    assert val.split()[:4] == ["val", "1", "2", "2"]
+    assert len(train.split()[4]) == len(val.split()[4]) == 12
+    assert train.split()[6] == "kB"
+    assert test.split() == ["test", "none"]
+    assert len({line.rindex("kB") for line in (train, val)}) == 1  # aligned
+    assert rest == [
+        "val has one class: an episode needs two",
+        "val has a class of 2 images, too few for 1 shot and 15 queries: "
+        "set n_query_test to 1 or less",
+    ]
+    assert path == str(project / "reports" / "data" / "folder.png")
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.width == 1600
+    assert result.stderr.splitlines()[0] == "train: preparing images of 16 px"
+
+
+def test_a_second_call_prints_the_same_from_the_cache(pets):
+    first = run("folder", "--data-dir", pets, *ARGUMENTS)
+    assert run("folder", "--data-dir", pets, *ARGUMENTS).stdout == first.stdout
+
+
+def test_relative_folders_start_at_the_shell_s(pets, tmp_path, monkeypatch):
+    (pets.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(pets.parent / "elsewhere")
+    result = run("folder", "--data-dir", "../pets", *ARGUMENTS, "--output", "a/pets.png")
+    assert result.stdout.splitlines()[-1] == "a/pets.png"
+    assert Path("a/pets.png").is_file()
+    again = run("folder", "--set", "data_dir=../pets", *ARGUMENTS, "--output", "b.png")
+    assert again.stdout.splitlines()[:-1] == result.stdout.splitlines()[:-1]
+
+
+def test_the_default_source_needs_no_folder(project):
+    result = run("glyphs", "--set", "images_per_class=2", "--set", f"image_size={SIZE}")
+    assert [line.split()[0] for line in result.stdout.splitlines()[1:4]] == ["train", "val", "test"]
+
+
+WRONG = {
+    "source": (["foldr"], "unknown source 'foldr' (did you mean 'folder'?)"),
+    "no folder given": (["folder"], "source 'folder' needs its folder: set data_dir"),
+    "name": (["glyphs", "--set", "imagesize=32"], "--set imagesize: unknown parameter (did you"),
+    "not a field": (["glyphs", "--set", "n_way=5"], "--set n_way: unknown parameter"),
+    "the source": (["glyphs", "--set", "source=folder"], "--set source: unknown parameter"),
+    "form": (["glyphs", "--set", "image_size"], "--set image_size: expected the form key=value"),
+    "yaml": (["glyphs", "--set", "val_classes=[a"], "--set val_classes, line 1: "),
+    "value": (["glyphs", "--set", "image_size=8"], "image_size=8: "),
+    "twice": (["folder", "--data-dir", "a", "--set", "data_dir=b"], "data_dir is given twice"),
+    "not used": (["glyphs", "--set", "val_classes=0.3"], "source 'glyphs' does not use val_cl"),
+    "folder missing": (["folder", "--data-dir", "/nowhere"], "no folder /nowhere: data_dir must"),
+    "output": (["glyphs", "--output", "sheet.jpg"], "sheet.jpg cannot be the sheet: name a file"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_one_line_and_status_2(project, case):
+    arguments, message = WRONG[case]
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"fewshot: {message}")
+
+
+def test_a_sheet_that_cannot_be_written_is_named_after_the_table(pets):
+    (pets.parent / "file").write_text("no folder")
+    output = pets.parent / "file" / "sheet.png"
+    result = run("folder", "--data-dir", pets, *ARGUMENTS, "--output", output)
+    assert result.exit_code == 2
+    assert "train" in result.stdout
+    assert result.stderr.splitlines()[-1].startswith(f"fewshot: {output} cannot be written: ")
+
+
+def test_settings_are_read_as_yaml():
+    params = read_params("folder", "/pets", ["val_classes=[a, b]", "test_classes=0.5"])
+    assert (params.val_classes, params.test_classes) == (["a", "b"], 0.5)
+
+
+def test_values_are_as_strict_as_in_a_profile():
+    with pytest.raises(InputError, match="image_size='32'"):
+        read_params("glyphs", None, ["image_size='32'"])
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_960, "1.0 MB"),
+        (12_345_678, "12.3 MB"),
+        (5_000_000_000, "5.0 GB"),
+        (7_200_000_000_000, "7200.0 GB"),
+    ],
+)
+def test_sizes_are_for_people(n_bytes, text):
+    assert readable_size(n_bytes) == text
+
+
+def test_numbers_of_the_table_are_aligned_and_missing_splits_are_none(make_bank):
+    splits = [Split("train", make_bank(*[2] * 12), 1500), Split("test", make_bank(3, 4), 20_000)]
+    assert table(splits) == [
+        "split  classes  images/class  images  fingerprint    cache",
+        "train       12             2      24                1.5 kB",
+        "val       none",
+        "test         2           3–4       7               20.0 kB",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "words"),
+    [
+        ("train", [2] * 5, []),
+        ("val", [16] * 5, []),
+        ("train", [2] * 4, ["train has 4 classes, too few for a 5-way", "set n_way to 4 or less"]),
+        ("val", [16] * 3, ["set n_way_test to 3 or less"]),
+        ("test", [20, 15, 20, 20, 20], ["class of 15 images", "set n_query_test to 14 or less"]),
+        ("train", [2, 1, 2, 2, 2], ["train has a class of one image"]),
+    ],
+)
+def test_what_an_episode_cannot_be_drawn_from_is_remarked_upon(make_bank, name, sizes, words):
+    text = "\n".join(remarks([Split(name, make_bank(*sizes), 0)]))
+    assert bool(text) == bool(words)
+    assert all(word in text for word in words), text
+
+
+def test_examples_are_taken_at_even_distances():
+    assert evenly(3) == [0, 1, 2]
+    assert evenly(8) == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert evenly(15) == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert evenly(600)[-1] == 599
+
+
+def levels_bank(*sizes: int, names: list[str] | None = None) -> ImageBank:
+    """Image i of all is grey of level i."""
+    n = sum(sizes)
+    return ImageBank(
+        images=torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 3, 2, 2),
+        labels=torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes)),
+        class_names=names or [f"class {i}" for i in range(len(sizes))],
+        ids=[str(i) for i in range(n)],
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+    )
+
+
+def test_the_grid_has_a_row_for_each_class_and_white_where_images_are_lacking():
+    canvas = grid(levels_bank(2, 15, 1), [0, 1, 2], side=3)
+    assert canvas.shape == (3, 9, 24)
+    assert canvas[0, ::3, ::3].tolist() == [
+        [0, 1] + [255] * 6,
+        [2, 4, 6, 8, 10, 12, 14, 16],
+        [17] + [255] * 7,
+    ]
+    assert canvas[:, 2].min() == canvas[:, :, 2].min() == 255  # gaps
+
+
+@pytest.mark.parametrize(
+    ("sizes", "text"),
+    [
+        ([2, 2, 2], "3 classes, 2 images each"),
+        ([1], "1 class, 1 image each"),
+        ([9] * 10, "8 of 10 classes, 8 of 9 images each"),
+        ([3, 12], "2 classes, 8 of 3–12 images each"),
+    ],
+)
+def test_headings_say_how_much_is_shown(sizes, text):
+    assert counted(levels_bank(*sizes)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("n01532829", "n01532829"),
+        ("Greek small letter theta", "Greek small letter\ntheta"),
+        ("théta_ß", "théta_ß"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("猫", "\\u732b"),
+        ("\udcff", "\\udcff"),
+        ("$x_1$", "$x_1$"),
+        ("   ", "(blank)"),
+    ],
+)
+def test_class_names_are_shown_safely(name, expected):
+    assert printable(name) == expected
+
+
+def test_long_class_names_keep_their_beginning_and_their_end():
+    shown = printable("begin" + "x" * 200 + "end").split("\n")
+    assert len(shown) == 2
+    assert max(map(len, shown)) <= 18
+    assert shown[0].startswith("beginxxx")
+    assert shown[1].endswith("xxxend")
+    assert "…" in "".join(shown)
+
+
+@pytest.mark.parametrize(
+    "name", ["a name of quite a few words that ends in number 17", "abcdefghij " * 3 + "17"]
+)
+def test_a_long_name_in_words_keeps_its_end(name):
+    shown = printable(name)
+    assert shown.endswith("17")
+    assert shown.count("\n") == 1
+
+
+def test_a_sheet_draws_names_that_look_like_mathematics(recwarn):
+    names = ["$\\frac{", "a_$b$", "<b>", "猫", "%s {0}", "\\alpha", "W" * 300]
+    figure = sheet([Split("train", levels_bank(*[1] * 7, names=names), 0)])
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == [printable(name) for name in names]
+    assert axes.get_title(loc="left") == "train: 7 classes, 1 image each"
+    edges = [text.get_window_extent().x0 for text in axes.texts]
+    assert min(edges) >= 0
+    assert not recwarn.list

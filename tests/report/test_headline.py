@@ -1,0 +1,115 @@
+"""A report's headline is kept, recorded and shown in README, with the runs it comes from."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.matrix import SeedRuns
+from fewshot_lib.experiments.runs import run
+from fewshot_lib.learning.intervals import Interval
+from fewshot_lib.report import headline
+
+ROOT = Path(__file__).parents[2]
+RECORDED = sorted(ROOT.glob(f"reports/reference/*/{headline.FILE}"))
+
+
+@pytest.fixture
+def report(make_spec, tmp_path, monkeypatch):
+    """The folder of a report whose headline is kept, and that headline."""
+    folder = tmp_path / "reports" / "tiny"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("FEWSHOT_REPORT", str(folder))
+    monkeypatch.setenv("FEWSHOT_ROOT", str(tmp_path))
+    runs = {"Problem 1": SeedRuns((run(make_spec(epochs=1)),))}
+    judged = {name: r.evaluate(30) for name, r in runs.items()}
+    headline.keep(runs, judged, {}, "val")
+    return folder, runs, judged
+
+
+def test_accuracies_are_kept_with_their_runs(report):
+    folder, runs, judged = report
+    (entry,) = json.loads((folder / headline.FILE).read_text())["val"]
+    assert entry["runs"] == [runs["Problem 1"].first.folder.name]
+    assert tuple(entry["accuracy"]) == tuple(judged["Problem 1"].accuracy)
+    assert entry["against Problem 1"] is None
+
+
+def test_a_second_split_joins_the_first(report):
+    folder, runs, judged = report
+    headline.keep(runs, judged, {"Problem 1": Interval(0.01, 0.02, 30)}, "test")
+    kept = json.loads((folder / headline.FILE).read_text())
+    assert kept["test"][0]["against Problem 1"] == [0.01, 0.02, 30]
+    assert kept["val"][0]["against Problem 1"] is None
+
+
+def test_a_recorded_report_is_in_readme_s_table(report, tmp_path):
+    folder, runs, judged = report
+    for name in ("result.json", "notes.txt"):
+        (folder / name).write_text(name)
+    (folder / "index.html").write_text("<td>/home/me/images</td>")
+    parameters = {"problem1": {"data_dir": "/home/me/images"}, "problem2": {}}
+    notebooks = {name: {"parameters": some} for name, some in parameters.items()}
+    (folder / "run.json").write_text(json.dumps({"notebooks": notebooks}))
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{headline.BEGIN}\nold\n{headline.END}\nafter\n")
+    headline.main(["tiny"])
+    target = tmp_path / "reports" / "reference" / "tiny"
+    names = {"index.html", "result.json", "run.json", headline.FILE}
+    assert {path.name for path in target.iterdir()} == names
+    assert (target / "index.html").read_text() == "<td>FOLDER</td>"
+    assert "/home/me" not in (target / "run.json").read_text()
+    text = readme.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    accuracy = judged["Problem 1"].accuracy
+    assert f"| {100 * accuracy.mean:.2f} ± {100 * accuracy.ci95:.2f} (30 episodes) |" in text
+    assert f"`{runs['Problem 1'].first.folder.name}`" in text
+    headline.main([])
+    assert readme.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("data", "split", "others"),
+    [
+        ("mini_imagenet, 84 px", "val", ("47.64", True)),
+        ("mini_imagenet, 84 px", "test", (None, True)),
+        ("glyphs, 32 px", "val", (None, False)),
+    ],
+)
+def test_others_values_stand_beside_the_data_they_are_of(data, split, others):
+    original, published = headline.others_values(data, split)
+    assert (original.get("Problem 1"), "Problem 1" in published) == others
+
+
+def test_the_table_shows_test_classes_where_there_are_any(report, tmp_path):
+    folder, runs, judged = report
+    target = tmp_path / "reports" / "reference" / "tiny"
+    target.mkdir(parents=True)
+    for split, words in (("val", "validation |"), ("test", "test |")):
+        headline.keep(runs, judged, {}, split)
+        (target / headline.FILE).write_bytes((folder / headline.FILE).read_bytes())
+        (line,) = headline.rows()
+        assert words in line
+
+
+def test_a_report_that_is_not_there_is_named(report):
+    with pytest.raises(InputError, match="holds no finished report: make report PROFILE=other"):
+        headline.main(["other"])
+
+
+def test_readme_s_table_is_that_of_the_recorded_reports():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert headline.updated(text) == text
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.parent.name)
+def test_recorded_numbers_are_those_of_the_report_s_runs(path):
+    kept = json.loads(path.read_text("utf-8"))
+    result = json.loads((path.parent / "result.json").read_text("utf-8"))
+    found = {(e["run"], e["split"], e["mean"], e["n"]) for e in result["summary"]}
+    for split in {"val", "test"} & kept.keys():
+        for entry in kept[split]:
+            (name,) = entry["runs"]
+            mean, _, n = entry["accuracy"]
+            assert (name, split, mean, n) in found

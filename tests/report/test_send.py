@@ -1,0 +1,125 @@
+"""Reports that go to a storage: what is sent, in which order, and what is said if it cannot be."""
+
+import sys
+from pathlib import Path
+
+import fsspec
+import pytest
+from click.testing import CliRunner
+from papermill.iorw import papermill_io
+from report_project import write_notebook, write_params
+
+from fewshot_lib.cli.main import main
+from fewshot_lib.errors import InputError
+from fewshot_lib.report.send import Destination, is_address
+from fewshot_lib.spec.problems import NOTEBOOKS
+
+PAGE = f"{NOTEBOOKS['problem1']}.html"
+FILES = {"index.html", PAGE, f"{NOTEBOOKS['problem1']}.ipynb", "run.json", "result.json"}
+
+
+@pytest.fixture
+def memory():
+    """Storage in memory, empty at first."""
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+    yield files
+    files.store.clear()
+
+
+@pytest.fixture
+def small(project: Path) -> Path:
+    write_notebook(project, "problem1", ["## Result", "print(epochs)"])
+    write_params(project, "quick", "problem1", "epochs: 2")
+    return project
+
+
+def report(output: str):
+    return CliRunner().invoke(main, ["report", "--only", "problem1", "--output", output])
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    folder = tmp_path / "finished"
+    folder.mkdir()
+    for name in ("index.html", "a.html", "z.ipynb", ".lock"):
+        (folder / name).write_text(f"content of {name} é", encoding="utf-8")
+    (folder / "folder").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [("s3://bucket/x", True), ("reports/x", False), (Path("x"), False), (None, False)],
+)
+def test_an_address_is_told_from_a_folder(output, expected):
+    assert is_address(output) is expected
+
+
+def test_a_report_is_made_here_and_all_of_it_is_sent(small, memory):
+    result = report("memory://bucket/reports/mine/")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "memory://bucket/reports/mine/index.html"
+    here = small / "reports" / "quick"
+    sent = {Path(path).name: memory.cat_file(path) for path in memory.find("/bucket")}
+    assert set(sent) == FILES
+    assert sent == {name: (here / name).read_bytes() for name in FILES}
+
+
+def test_a_report_that_failed_is_sent_with_what_there_is(small, memory):
+    write_notebook(small, "problem1", ["1 / 0"])
+    result = report("memory://bucket")
+    assert result.exit_code == 1
+    assert "ZeroDivisionError" in memory.cat_file(f"/bucket/{PAGE}").decode()
+
+
+def test_what_cannot_be_written_to_is_found_out_before_anything_runs(small, tmp_path):
+    (tmp_path / "file").touch()
+    for output in (f"file://{tmp_path}/file/folder", "nobody://knows"):
+        result = report(output)
+        assert result.exit_code == 2
+        assert result.output.startswith(f"fewshot: output {output} cannot be written to: ")
+        assert result.output.count("\n") == 1
+    assert not (small / "reports").exists()
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(InputError, match=r"output s3://bucket/x .*: Install s3fs to access S3"):
+        Destination("s3://bucket/x")
+
+
+def test_the_front_page_comes_last_and_hidden_files_stay(finished, tmp_path):
+    destination = Destination(f"file://{tmp_path}/there")
+    order, put = [], destination.put
+    destination.put = lambda path, name: (order.append(name), put(path, name))
+    assert destination.send(finished) == f"file://{tmp_path}/there/index.html"
+    assert order == ["a.html", "z.ipynb", "index.html"]
+    there = {path.name: path.read_text("utf-8") for path in (tmp_path / "there").iterdir()}
+    assert there == {name: f"content of {name} é" for name in order}
+
+
+def test_what_goes_wrong_on_the_way_is_told_with_the_place_of_the_report(finished, tmp_path):
+    destination = Destination(f"file://{tmp_path}/there")
+    (tmp_path / "there" / "index.html").mkdir(parents=True)
+    with pytest.raises(InputError, match=f"the report is in {finished}, but cannot be sent"):
+        destination.send(finished)
+
+
+def test_papermill_s_handlers_take_other_kinds_of_address(finished, monkeypatch):
+    written = {}
+
+    class Handler:
+        def listdir(self, path):
+            return []
+
+        def write(self, text, path):
+            written[path] = text
+
+    monkeypatch.setattr(papermill_io, "_handlers", [*papermill_io._handlers])
+    papermill_io.register("ours://", Handler())
+    assert Destination("ours://a/b").send(finished) == "ours://a/b/index.html"
+    assert written == {
+        f"ours://a/b/{name}": f"content of {name} é" for name in ("a.html", "z.ipynb", "index.html")
+    }

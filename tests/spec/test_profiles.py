@@ -1,0 +1,182 @@
+"""Profiles, changes from the command line, and the notebooks' parameters cells."""
+
+from pathlib import Path
+
+import pytest
+from report_project import parameters_source, write_notebook, write_params
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.sweeps.plan import read_sweep
+from fewshot_lib.report.execute import assigned, check_notebook
+from fewshot_lib.spec.problems import PROBLEMS
+from fewshot_lib.spec.profiles import load_params, problem_params, read_yaml, select
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(ROOT.glob("params/*/problem*.yaml"))
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001", "+1e-3"])
+def test_numbers_with_an_exponent_are_numbers(text):
+    assert read_yaml(f"lr: {text}", "file") == {"lr": 0.001}
+
+
+def test_other_values_keep_their_types():
+    text = "a: 3\nb: e3\nc: [1, 2]\nd: null\ne: true\nf: '1e-3'"
+    values = {"a": 3, "b": "e3", "c": [1, 2], "d": None, "e": True, "f": "1e-3"}
+    assert read_yaml(text, "file") == values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lr: 1\nepochs: 2\nlr: 3", "file, line 3: 'lr' is given twice"),
+        ("lr: [1", "file, line 1"),
+        ("day: 2020-13-45", "file: "),
+    ],
+)
+def test_bad_yaml_names_file_and_line(text, message):
+    with pytest.raises(InputError, match="^" + message):
+        read_yaml(text, "file")
+
+
+def test_select_keeps_the_reports_order():
+    assert select(["problem2,problem1"]) == ["problem1", "problem2"]
+    assert select(["problem2", "problem1"]) == ["problem1", "problem2"]
+    assert select([]) == list(PROBLEMS)
+
+
+def test_select_suggests_the_nearest_problem():
+    with pytest.raises(InputError, match=r"unknown problem 'problm1' .*'problem1'"):
+        select(["problm1"])
+
+
+def test_file_then_settings(project):
+    write_params(project, "quick", "problem1", "lr: 1e-2\nepochs: 3\n")
+    params = load_params("quick", ["problem1"], ["epochs=5", "shots=[1, 2]", "lr=2e-3"])["problem1"]
+    assert (params.lr, params.epochs, params.shots) == (0.002, 5, [1, 2])
+
+
+def test_a_setting_applies_where_the_field_exists(project):
+    for name in ("problem1", "problem2"):
+        write_params(project, "quick", name, "")
+    params = load_params("quick", ["problem1", "problem2"], ["epochs=7", "n_aug=4"])
+    assert params["problem1"].epochs == params["problem2"].epochs == 7
+    assert params["problem2"].n_aug == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epoch=3", "--set epoch: unknown parameter .*'epochs'"),
+        ("epochs", "expected the form key=value"),
+        ("epochs=many", "epochs='many'"),
+        ("epochs=[1", "--set epochs, line 1"),
+        ("n_way=1", "n_way=1"),
+    ],
+)
+def test_bad_settings(project, setting, message):
+    write_params(project, "quick", "problem1", "")
+    with pytest.raises(InputError, match=message):
+        load_params("quick", ["problem1"], [setting])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch: 3", "params/quick/problem1.yaml: unknown parameter 'epoch' .*'epochs'"),
+        ("- a", "params/quick/problem1.yaml: expected lines"),
+        ("1: 2", "names must be text"),
+        ("lr: 0", "params/quick/problem1.yaml: lr=0"),
+    ],
+)
+def test_bad_files_are_named(project, text, message):
+    write_params(project, "quick", "problem1", text)
+    with pytest.raises(InputError, match=message):
+        load_params("quick", ["problem1"])
+
+
+def test_unknown_profile_and_missing_file(project):
+    write_params(project, "quick", "problem1", "")
+    with pytest.raises(InputError, match=r"unknown profile 'quik' .*'quick'"):
+        load_params("quik", ["problem1"])
+    with pytest.raises(InputError, match=r"problem2\.yaml is missing"):
+        load_params("quick", ["problem2"])
+
+
+def test_data_dir_starts_from_the_project_or_from_the_shell(project, tmp_path_factory, monkeypatch):
+    shell = tmp_path_factory.mktemp("shell")
+    (shell / "here").mkdir()
+    (project / "there").mkdir()
+    monkeypatch.chdir(shell)
+    write_params(project, "quick", "problem1", "source: mini_imagenet\ndata_dir: there")
+    assert load_params("quick", ["problem1"])["problem1"].data_dir == str(project / "there")
+    changed = load_params("quick", ["problem1"], ["data_dir=here"])["problem1"]
+    assert changed.data_dir == str(shell / "here")
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
+        load_params("quick", ["problem1"], ["data_dir=nowhere"])
+
+
+def test_a_profile_may_leave_its_data_dir_to_the_command_line(project, tmp_path):
+    write_params(project, "paper", "problem1", "source: mini_imagenet")
+    with pytest.raises(InputError, match="needs its folder: set data_dir"):
+        load_params("paper", ["problem1"])
+    params = load_params("paper", ["problem1"], [f"data_dir={tmp_path}"])["problem1"]
+    assert params.data_dir == str(tmp_path)
+
+
+def test_assigned_reads_every_form():
+    source = "a = 1\nb: float | None = None\nc: Literal['x'] = 'x'\nd: int\nif a:\n    e = 2"
+    assert list(assigned(source)) == ["a", "b", "c"]
+
+
+def test_check_notebook_names_what_differs(project):
+    source = parameters_source("problem1")
+    write_notebook(project, "problem1", [], source)
+    check_notebook("problem1")
+    write_notebook(project, "problem1", [], source + "\nepoch = 3")
+    with pytest.raises(InputError, match="assigns unknown epoch"):
+        check_notebook("problem1")
+    write_notebook(project, "problem1", [], source.replace("n_way = ", "ways = "))
+    with pytest.raises(InputError, match="lacks n_way"):
+        check_notebook("problem1")
+
+
+def test_a_missing_or_damaged_notebook_is_wrong_input(project):
+    with pytest.raises(InputError, match="there is no notebook"):
+        check_notebook("problem1")
+    write_notebook(project, "problem1", []).write_text("{")
+    with pytest.raises(InputError, match="cannot be read as a notebook"):
+        check_notebook("problem1")
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_projects_notebooks_agree_with_their_problems(name):
+    check_notebook(name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_projects_profiles_are_valid(path, tmp_path):
+    problem_params(path, path.stem, {"data_dir": str(tmp_path)})
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch) -> Path:
+    """A folder of images where the project's sweeps look for them."""
+    monkeypatch.setattr("fewshot_lib.experiments.sweeps.plan.project_root", lambda: tmp_path)
+    folder = tmp_path / "data" / "mini_imagenet"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_the_laptops_ablation_ends_with_its_main_run(images):
+    """Each setting is made of the one before, the last is the profile's own recipe."""
+    *_, last = read_sweep(ROOT / "params" / "laptop" / "ablation.yaml").settings
+    params = load_params("laptop", ["problem1"], [f"data_dir={images}"])
+    assert last.specs[0] == params["problem1"].main_spec()
+
+
+def test_the_papers_distances_are_runs_of_its_problem_1(images):
+    settings = read_sweep(ROOT / "params" / "paper" / "distances.yaml").settings
+    params = load_params("paper", ["problem1"], [f"data_dir={images}"])
+    specs = list(params["problem1"].distance_specs().values())
+    assert [setting.specs[0] for setting in settings] == specs

@@ -1,0 +1,255 @@
+"""Specs: wrong input is named in one line, equal runs have equal names."""
+
+import pytest
+
+from fewshot_lib.errors import InputError
+from fewshot_lib.spec.parameters import DataParams, Spec, TrainingParams
+
+# Every field counts for this method.
+BASE = {"data_dir": "x", "method": "adversarial"}
+# For each field a valid value that differs from the default, for the method from BASE.
+CHANGES = {
+    "method": "hallucination",
+    "source": "mini_imagenet",
+    "image_size": 84,
+    "images_per_class": 20,
+    "n_way": 7,
+    "n_shot": 5,
+    "n_query": 3,
+    "distance": "cosine",
+    "distance_scale": 10.0,
+    "distance_normalise": True,
+    "init": "kaiming",
+    "epochs": 2,
+    "episodes": 50,
+    "optimizer": "adam",
+    "lr": 0.1,
+    "momentum": 0.5,
+    "weight_decay": 0.0,
+    "lr_schedule": "cosine",
+    "lr_step": 5,
+    "lr_gamma": 0.1,
+    "lr_warmup": 1,
+    "episodes_per_step": 2,
+    "ema": 0.5,
+    "pretrain_epochs": 1,
+    "pretrain_lr": 0.1,
+    "pretrain_head": "cosine",
+    "augment": ["flip"],
+    "seed": 1,
+    "n_way_test": 4,
+    "n_shot_test": 5,
+    "n_query_test": 5,
+    "episodes_val": 100,
+    "flip_test": True,
+    "precision": "bfloat16",
+    "channels_last": True,
+    "compile": True,
+    "n_aug": 2,
+    "n_aug_test": 3,
+    "n_classes": 64,
+    "residual": True,
+    "hallucinator_lr": 0.1,
+    "variant": "afhn",
+    "gan_lr": 0.1,
+    "fake_weight": 0.25,
+    "gan_weight": 0.5,
+}
+OF_SOURCES = {
+    "rotations": ("omniglot", False),
+    "val_classes": ("folder", ["a", "b"]),
+    "test_classes": ("folder", 0.5),
+}
+FREE = {"data_dir", "download"}  # where the images lie is no part of what a run is
+
+
+def test_every_field_is_either_varied_here_or_known_not_to_count():
+    assert set(CHANGES) | set(OF_SOURCES) | FREE == set(Spec.model_fields)
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_every_field_changes_the_identity(field):
+    needed = {
+        "n_aug": {"method": "hallucination", "n_aug": 1},
+        "residual": {"method": "hallucination"},
+        "hallucinator_lr": {"method": "hallucination"},
+        "gan_weight": {"method": "adversarial", "variant": "mixed", "n_aug": 1},
+        "n_classes": {"method": "classification", "n_classes": 5},
+    }
+    base = BASE | needed.get(field, {})
+    base, changed = Spec.check(base), Spec.check(base | {field: CHANGES[field]})
+    assert changed.identity("data") != base.identity("data")
+
+
+@pytest.mark.parametrize("field", OF_SOURCES)
+def test_what_only_one_source_uses_changes_its_identity_and_is_refused_elsewhere(field):
+    source, value = OF_SOURCES[field]
+    base = {"source": source, "data_dir": "here"}
+    changed = Spec.check(base | {field: value})
+    assert changed.identity("data") != Spec.check(base).identity("data")
+    with pytest.raises(InputError, match=f"^source 'glyphs' does not use {field}: leave it out"):
+        Spec.check({field: value})
+
+
+def test_a_parameter_of_two_types_names_both_in_its_error():
+    with pytest.raises(InputError, match=r"^val_classes=1\.0: .*list or .*less than 1$"):
+        Spec.check({"source": "folder", "data_dir": "here", "val_classes": 1.0})
+
+
+def test_the_data_s_content_changes_the_identity_and_its_folder_does_not():
+    here, there = Spec.check({"data_dir": "here"}), Spec.check({"data_dir": "there"})
+    assert here.identity("data") == there.identity("data")
+    assert here.identity("data") != here.identity("other data")
+
+
+def test_identity_is_twelve_hex_digits_and_stable():
+    digits = Spec.check({}).identity("data")
+    assert len(digits) == 12
+    assert int(digits, 16) >= 0
+    assert digits == Spec.check({}).identity("data")
+    assert digits == Spec.check(Spec.check({}).model_dump()).identity("data")
+
+
+def test_spelling_out_defaults_or_the_implied_does_not_change_the_identity():
+    short = Spec.check({"n_shot": 5})
+    spelled = Spec.check({"n_shot": 5, "n_query": 5, "n_shot_test": 5, "n_way": 5, "lr": 0.001})
+    assert short.identity("data") == spelled.identity("data")
+
+
+def test_an_integer_for_a_number_is_the_same_number():
+    assert Spec.check({"lr": 1}).identity("data") == Spec.check({"lr": 1.0}).identity("data")
+
+
+@pytest.mark.parametrize("given", [{}, {"n_query": None, "n_shot_test": None}])
+def test_queries_and_test_shots_are_filled_with_the_shots(given):
+    spec = Spec.check({"n_shot": 3} | given)
+    assert (spec.n_query, spec.n_shot_test) == (3, 3)
+
+
+def test_given_queries_and_test_shots_are_kept():
+    spec = Spec.check({"n_shot": 3, "n_query": 15, "n_shot_test": 1})
+    assert (spec.n_query, spec.n_shot_test) == (15, 1)
+
+
+def test_hallucinated_features_in_the_test_are_those_of_training_unless_given():
+    base = {"method": "hallucination", "n_aug": 2}
+    assert Spec.check(base).n_aug_test == 2
+    assert Spec.check(base | {"n_aug_test": 0}).n_aug_test == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        ("prototypical", "n_aug", 1),
+        ("prototypical", "n_aug_test", 1),
+        ("prototypical", "gan_lr", 0.1),
+        ("adversarial", "hallucinator_lr", 0.1),
+        ("hallucination", "variant", "afhn"),
+        ("hallucination", "fake_weight", 0.1),
+        ("hallucination", "gan_weight", 0.2),
+    ],
+)
+def test_a_method_refuses_what_it_does_not_use(method, name, value):
+    with pytest.raises(InputError, match=f"^method '{method}' does not use {name}: leave it out"):
+        Spec.check({"method": method, name: value})
+
+
+@pytest.mark.parametrize("variant", ["original", "afhn"])
+@pytest.mark.parametrize("name", ["n_aug", "gan_weight"])
+def test_a_variant_refuses_what_it_does_not_use(variant, name):
+    words = f"^variant '{variant}' does not use {name}: leave it out"
+    with pytest.raises(InputError, match=words):
+        Spec.check({"method": "adversarial", "variant": variant, name: 1})
+
+
+def test_mixed_prototypes_need_fakes():
+    with pytest.raises(InputError, match=r"^variant 'mixed' needs n_aug, 1 or more$"):
+        Spec.check({"method": "adversarial", "variant": "mixed"})
+
+
+def test_an_unknown_parameter_is_refused_with_the_nearest_name():
+    with pytest.raises(
+        InputError, match=r"^unknown parameter 'n_shots' \(did you mean 'n_shot'\?\)$"
+    ):
+        Spec.check({"n_shots": 5})
+
+
+def test_a_parameter_like_no_other_gets_the_list_of_names():
+    with pytest.raises(InputError, match=r"'zzz' \(known: augment, channels_last, "):
+        Spec.check({"zzz": 5})
+
+
+WRONG = [
+    ("n_way", True),
+    ("n_way", 1),
+    ("n_way", 5.0),
+    ("n_way", "5"),
+    ("n_shot", 0),
+    ("n_shot", True),
+    ("n_shot", None),
+    ("seed", False),
+    ("seed", -1),
+    ("lr", True),
+    ("lr", "0.1"),
+    ("lr", 0),
+    ("lr", float("inf")),
+    ("lr", float("nan")),
+    ("momentum", 1.5),
+    ("momentum", float("nan")),
+    ("weight_decay", -0.1),
+    ("lr_gamma", 0),
+    ("distance_normalise", 1),
+    ("distance", "manhattan"),
+    ("augment", "flip"),
+    ("augment", ["flop"]),
+    ("image_size", 8),
+    ("images_per_class", 1),
+    ("source", "cifar"),
+    ("optimizer", None),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG)
+def test_wrong_values_are_named(field, value):
+    with pytest.raises(InputError) as caught:
+        Spec.check({field: value})
+    assert str(caught.value).startswith(f"{field}=")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_source_with_files_needs_their_folder():
+    with pytest.raises(InputError, match=r"^source 'mini_imagenet' needs its folder: set data_dir"):
+        DataParams.check({"source": "mini_imagenet"})
+
+
+def test_specs_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        Spec.check({}).n_way = 3
+
+
+def test_a_notebook_s_namespace_gives_its_fields_only():
+    namespace = {"n_way": 7, "torch": object(), "__name__": "__main__", "lr": 0.5}
+    params = TrainingParams.from_namespace(namespace)
+    assert (params.n_way, params.lr, params.n_shot) == (7, 0.5, 1)
+
+
+def test_a_notebook_s_wrong_value_is_an_input_error():
+    with pytest.raises(InputError, match=r"^lr='fast'"):
+        TrainingParams.from_namespace({"lr": "fast"})
+
+
+def test_a_rise_of_the_learning_rate_ends_with_the_training_at_the_latest():
+    with pytest.raises(InputError, match=r"lr_warmup=3 .* epochs=2: lower it"):
+        Spec.check({"lr_warmup": 3, "epochs": 2})
+    spec = Spec.check({"lr_warmup": 3, "epochs": 3, "pretrain_epochs": 2})
+    assert spec.pretraining(5, 100).lr_warmup == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "distance", "scale"), [("linear", "euclidean", None), ("cosine", "cosine", 10.0)]
+)
+def test_a_classifier_is_judged_by_what_its_head_scores_by(head, distance, scale):
+    spec = Spec.check({"pretrain_epochs": 1, "pretrain_head": head, "distance": "parametric"})
+    classifier = spec.pretraining(5, 100)
+    assert (classifier.distance, classifier.distance_scale) == (distance, scale)
+    assert classifier.pretrain_head == "linear"  # of a run that pretrains nothing
