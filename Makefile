@@ -28,9 +28,10 @@ lab: $(STAMP)  ## open the notebooks in JupyterLab
 		.venv/bin/python -m jupyter lab --ServerApp.ip=localhost \
 		--ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
-lint: $(TOOLS)  ## check style of code and notebooks, and that notebooks carry no outputs
+lint: $(TOOLS)  ## check style, the order of imports, and that notebooks carry no outputs
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/lint-imports --no-cache --no-logo
 	@.venv/bin/python .ci/no_outputs.py $(wildcard notebooks/*.ipynb)
 
 bench: $(TOOLS)  ## measure speed; in three minutes: ARGS="-m 'not slow'"

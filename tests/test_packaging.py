@@ -149,3 +149,9 @@ def test_notebooks_carry_no_outputs_and_the_check_would_see_them(tmp_path):
     dirty = subprocess.run([*check, str(executed)], capture_output=True, text=True)
     assert dirty.returncode == 1
     assert "executed.ipynb: cell 2" in dirty.stdout
+
+
+def test_rooms_import_only_from_rooms_below_them():
+    command = [Path(sys.executable).parent / "lint-imports", "--no-cache", "--no-logo"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
