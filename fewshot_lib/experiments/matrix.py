@@ -145,16 +145,6 @@ def mean_history(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(histories).groupby("epoch", as_index=False).mean(numeric_only=True)
 
 
-def accuracies(judged: Mapping[Any, SeedEvaluations], x: str) -> pd.DataFrame:
-    """Every seed's accuracy in %: columns ``x`` (the key), ``accuracy`` and ``ci95``."""
-    rows = [
-        {x: name, "accuracy": 100 * e.accuracy.mean, "ci95": 100 * e.accuracy.ci95}
-        for name, evaluations in judged.items()
-        for e in evaluations.seeds
-    ]
-    return pd.DataFrame(rows)
-
-
 def over_seeds(evaluations: Sequence[Evaluation]) -> Interval:
     """Mean accuracy over seeds, with an interval for other seeds and other episodes.
 

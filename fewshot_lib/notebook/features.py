@@ -1,7 +1,7 @@
 """What the features look like: which lie where, and numbers that say what the eye sees."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -12,7 +12,7 @@ from fewshot_lib.learning.calibration import class_means
 from fewshot_lib.learning.intervals import Interval, interval, of_intervals
 from fewshot_lib.learning.randomness import seed_of, stream
 
-PROTOTYPES_AT_ONCE = 100
+_PROTOTYPES_AT_ONCE = 100
 
 
 class Cloud(NamedTuple):
@@ -20,18 +20,18 @@ class Cloud(NamedTuple):
 
     Attributes:
         real: ``(n_class, n_image, d)``.
-        fake: ``(n_class, n_image, n_aug, d)``; ``n_aug`` may be 0.
+        hallucinated: ``(n_class, n_image, n_aug, d)``; ``n_aug`` may be 0.
         names: the classes.
         images: int64 ``(n_class, n_image)``, where the images lie in their bank.
     """
 
     real: torch.Tensor
-    fake: torch.Tensor
+    hallucinated: torch.Tensor
     names: list[str]
     images: torch.Tensor
 
 
-def pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tensor:
+def _pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tensor:
     """Indices ``(n_class, n_image)``: the same classes and images for runs on the same data."""
     bank = bank_for(run.spec, split)
     generator = stream("feature space", split, n_class, n_image)
@@ -46,18 +46,16 @@ def pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tenso
 
 
 @torch.inference_mode()
-def clouds(
-    run: Run, split: str, n_class: int = 5, n_image: int = 20, n_aug: int = 3
-) -> dict[str, Cloud]:
-    """Features of the same few images in every space that the run's method knows."""
-    images = pick_images(run, split, n_class, n_image)
+def _clouds(run: Run, split: str, n_class: int, n_image: int, n_aug: int) -> dict[str, Cloud]:
+    """``clouds`` of one seed."""
+    images = _pick_images(run, split, n_class, n_image)
     bank = bank_for(run.spec, split)
     names = [bank.class_names[i] for i in bank.labels[images[:, 0]]]
     raw = run.features(split).raw[images]
     spaces = run.learner.spaces(raw, n_aug, stream("feature space noise"))
     return {
-        space: Cloud(real.cpu(), fake.cpu(), names, images)
-        for space, (real, fake) in spaces.items()
+        space: Cloud(real.cpu(), hallucinated.cpu(), names, images)
+        for space, (real, hallucinated) in spaces.items()
     }
 
 
@@ -71,11 +69,11 @@ def tsne(cloud: Cloud) -> pd.DataFrame:
     from sklearn.manifold import TSNE  # slow to import, and tables of features do without
     from threadpoolctl import threadpool_limits
 
-    n_class, _, n_aug, _ = cloud.fake.shape
+    n_class, _, n_aug, _ = cloud.hallucinated.shape
     parts = {
         "real": (cloud.real, cloud.images),
         "hallucinated": (
-            cloud.fake.flatten(1, 2),
+            cloud.hallucinated.flatten(1, 2),
             cloud.images.repeat_interleave(n_aug, dim=1),
         ),
         "prototype": (cloud.real.mean(1, keepdim=True), torch.full((n_class, 1), -1)),
@@ -100,25 +98,19 @@ def tsne(cloud: Cloud) -> pd.DataFrame:
     )
 
 
-def measures(cloud: Cloud) -> dict[str, float | Interval]:
-    """What can be said of a cloud in numbers.
-
-    Returns:
-        centre accuracy (real, hallucinated): share of features whose own class's centre, made
-        of the other features of its kind, is the nearest; silhouette (real, hallucinated);
-        diversity: mean distance between fakes of one class relative to that between its reals.
-    """
-    found = {"centre accuracy, real": centre_accuracy(cloud.real)}
-    found["silhouette, real"] = silhouette(cloud.real)
-    if cloud.fake.shape[2]:
-        fake = cloud.fake.flatten(1, 2)
-        found["centre accuracy, hallucinated"] = centre_accuracy(fake)
-        found["silhouette, hallucinated"] = silhouette(fake)
-        found["diversity"] = spread(fake) / spread(cloud.real)
+def _measures(cloud: Cloud) -> dict[str, float | Interval]:
+    """``measures`` of one seed."""
+    found = {"centre accuracy, real": _centre_accuracy(cloud.real)}
+    found["silhouette, real"] = _silhouette(cloud.real)
+    if cloud.hallucinated.shape[2]:
+        features = cloud.hallucinated.flatten(1, 2)
+        found["centre accuracy, hallucinated"] = _centre_accuracy(features)
+        found["silhouette, hallucinated"] = _silhouette(features)
+        found["diversity"] = _spread(features) / _spread(cloud.real)
     return found
 
 
-def centre_accuracy(features: torch.Tensor) -> Interval:
+def _centre_accuracy(features: torch.Tensor) -> Interval:
     """Share of features ``(n_class, n, d)`` nearest to their own class's leave-one-out centre."""
     n_class, n, _ = features.shape
     centres = features.mean(1)
@@ -129,7 +121,7 @@ def centre_accuracy(features: torch.Tensor) -> Interval:
     return interval(distances.argmin(-1) == torch.arange(n_class).unsqueeze(1))
 
 
-def silhouette(features: torch.Tensor) -> float:
+def _silhouette(features: torch.Tensor) -> float:
     """Mean silhouette (Rousseeuw 1987) of ``(n_class, n, d)``: 1 apart, 0 overlapping."""
     from sklearn.metrics import silhouette_score  # slow to import
 
@@ -138,7 +130,7 @@ def silhouette(features: torch.Tensor) -> float:
     return float(silhouette_score(features.flatten(0, 1).numpy(), labels.numpy()))
 
 
-def spread(features: torch.Tensor) -> float:
+def _spread(features: torch.Tensor) -> float:
     """Mean distance between two features of one class, ``(n_class, n, d)``."""
     n = features.shape[1]
     return float(torch.cdist(features, features).sum((1, 2)).mean() / (n * (n - 1)))
@@ -161,8 +153,8 @@ class Move(NamedTuple):
 
 
 @torch.inference_mode()
-def prototype_move(run: Run, n_aug: int, split: str = "val") -> Move:
-    """Does hallucination move single-shot prototypes the right way?
+def _move(run: Run, n_aug: int, split: str = "val") -> Move:
+    """``prototype_move`` of one seed.
 
     Every image of the split is a shot; the true mean is that of all embedded images of its
     class; distances are Euclidean in the space in which queries meet prototypes, between directions
@@ -171,7 +163,7 @@ def prototype_move(run: Run, n_aug: int, split: str = "val") -> Move:
     bank, comparable = bank_for(run.spec, split), run.learner.distance.comparable
     single = comparable(run.features(split).embedded)
     means = comparable(class_means(single, bank.labels))
-    mixed = comparable(single_shot_prototypes(run, n_aug, split))
+    mixed = comparable(_single_shot_prototypes(run, n_aug, split))
     far_mixed, far_single = (torch.cdist(points, means).cpu() for points in (mixed, single))
     own = bank.labels.unsqueeze(1)
     right_mixed, right_single = (
@@ -185,37 +177,51 @@ def prototype_move(run: Run, n_aug: int, split: str = "val") -> Move:
     )
 
 
-def single_shot_prototypes(run: Run, n_aug: int, split: str) -> torch.Tensor:
+def _single_shot_prototypes(run: Run, n_aug: int, split: str) -> torch.Tensor:
     """The prototype ``(n, d)`` that each image of the split alone would give."""
     features, noise = run.features(split), stream("prototype move", split, n_aug)
-    parts = [part.unsqueeze(1).split(PROTOTYPES_AT_ONCE) for part in features]
+    parts = [part.unsqueeze(1).split(_PROTOTYPES_AT_ONCE) for part in features]
     return torch.cat(
         [run.learner.prototypes(*part, n_aug, noise) for part in zip(*parts, strict=True)]
     )
 
 
-def clouds_of_seeds(runs: SeedRuns, *what: Any) -> dict[str, tuple[Cloud, ...]]:
-    """Each space's features for every seed, of the same images; arguments as of ``clouds``."""
-    found = [clouds(run, *what) for run in runs.passing()]
-    return {space: tuple(one[space] for one in found) for space in found[0]}
+def clouds(
+    runs: SeedRuns, split: str, n_class: int = 5, n_image: int = 20, n_aug: int = 3
+) -> dict[str, tuple[Cloud, ...]]:
+    """Features of the same few images in every space that the method knows, one cloud a seed.
+
+    Args:
+        n_class, n_image: how many classes of the split, and images of each.
+        n_aug: hallucinated features per image.
+    """
+    of_seeds = [_clouds(run, split, n_class, n_image, n_aug) for run in runs.passing()]
+    return {space: tuple(one[space] for one in of_seeds) for space in of_seeds[0]}
 
 
-def move_of_seeds(runs: SeedRuns, n_aug: int) -> Move:
-    """``prototype_move`` over seeds."""
-    moves = [prototype_move(run, n_aug) for run in runs.passing()]
+def prototype_move(runs: SeedRuns, n_aug: int) -> Move:
+    """Does hallucination move single-shot prototypes the right way? A mean over seeds."""
+    moves = [_move(run, n_aug) for run in runs.passing()]
     return Move(*map(of_intervals, zip(*moves, strict=True)))
 
 
-def measures_of_seeds(seeds: Sequence[Cloud]) -> dict[str, float | Interval]:
-    """``measures`` over the clouds of all seeds: means, intervals as of ``of_intervals``."""
-    found = [measures(cloud) for cloud in seeds]
-    return {name: mean_of([one[name] for one in found]) for name in found[0]}
+def measures(seeds: Sequence[Cloud]) -> dict[str, float | Interval]:
+    """What can be said of a space in numbers, over the clouds of its seeds.
+
+    Returns:
+        centre accuracy (real, hallucinated): share of features whose own class's centre, made
+        of the other features of its kind, is the nearest; silhouette (real, hallucinated);
+        diversity: mean distance between hallucinated features of a class relative to that
+        between its real ones. Shares have intervals, of which ``of_intervals`` makes one.
+    """
+    found = [_measures(cloud) for cloud in seeds]
+    return {name: _mean_of([one[name] for one in found]) for name in found[0]}
 
 
-def mean_of(seeds: Sequence[float | Interval]) -> float | Interval:
+def _mean_of(seeds: Sequence[float | Interval]) -> float | Interval:
     return of_intervals(seeds) if isinstance(seeds[0], Interval) else sum(seeds) / len(seeds)
 
 
 def separability(seeds: Sequence[Cloud]) -> Interval:
     """Centre accuracy of the real features, over seeds."""
-    return of_intervals([centre_accuracy(cloud.real) for cloud in seeds])
+    return of_intervals([_centre_accuracy(cloud.real) for cloud in seeds])

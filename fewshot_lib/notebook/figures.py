@@ -1,6 +1,7 @@
 """Figures the reader sees. One style for all; every figure is shown with its description."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,15 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from fewshot_lib.data.bank import ImageBank
-from fewshot_lib.experiments.matrix import SeedEvaluations, accuracies, mean_history
+from fewshot_lib.experiments.matrix import SeedEvaluations, mean_history
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.notebook.style import CHANCE, INK, METHODS, QUIET, WIDTH, colours_of, show
 
-Histories = pd.DataFrame | Sequence[pd.DataFrame]  # of one run, or of a setting's seeds
-SINGLE = {"lw": 0.8, "alpha": 0.45, "zorder": 1.8}  # a single seed's line, below that of the mean
+_Histories = pd.DataFrame | Sequence[pd.DataFrame]  # of one run, or of a setting's seeds
+_SINGLE = {"lw": 0.8, "alpha": 0.45, "zorder": 1.8}  # a single seed's line, below that of the mean
 
 
-def learning_curves(histories: Mapping[str, Histories], chance: float | None = None) -> Figure:
+def learning_curves(histories: Mapping[str, _Histories], chance: float | None = None) -> Figure:
     """Training loss, and validation accuracy with its 95 % band, over epochs.
 
     The band is that of the validation episodes, which all seeds share.
@@ -32,23 +33,15 @@ def learning_curves(histories: Mapping[str, Histories], chance: float | None = N
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
     figure.get_layout_engine().set(wspace=0.06)
-    colours, ends = colours_of(histories), []
-    dot = {"marker": ".", "markersize": 7, "markeredgewidth": 0}
-    for name, of_seeds in histories.items():
-        seeds, colour = as_seeds(of_seeds), colours[name]
-        history = mean_history(seeds)
-        thin_lines(left, seeds, "loss", colour)
-        thin_lines(right, seeds, "val_accuracy", colour, 100)
-        epoch = history["epoch"]
-        mean, half = 100 * history["val_accuracy"], 100 * history["val_ci95"]
-        left.plot(epoch, history["loss"], color=colour, label=name, **dot)
-        right.plot(epoch, mean, color=colour, label=name, **dot)
-        right.fill_between(epoch, mean - half, mean + half, color=colour, alpha=0.18, lw=0)
-        ends.append((name, epoch.iloc[-1], mean.iloc[-1], colour))
+    colours = colours_of(histories)
+    ends = [
+        _draw_curves(left, right, name, _as_seeds(of_seeds), colours[name])
+        for name, of_seeds in histories.items()
+    ]
     left.set(xlabel="epoch", ylabel="training loss")
     right.set(xlabel="epoch", ylabel="validation accuracy, %")
-    every = [history for of_seeds in histories.values() for history in as_seeds(of_seeds)]
-    nice_scale(left, pd.concat([history["loss"] for history in every]))
+    every = [history for of_seeds in histories.values() for history in _as_seeds(of_seeds)]
+    _nice_scale(left, pd.concat([history["loss"] for history in every]))
     for ax in (left, right):
         ax.xaxis.get_major_locator().set_params(integer=True)
     if len(ends) == 1:
@@ -56,23 +49,39 @@ def learning_curves(histories: Mapping[str, Histories], chance: float | None = N
     if chance is not None:
         right.axhline(100 * chance, color=CHANCE, ls=(0, (4, 3)), lw=1.2)
         ends.append(("chance", right.get_xlim()[1], 100 * chance, QUIET))
-    label_ends(right, ends)
+    _label_ends(right, ends)
     return figure
 
 
-def as_seeds(histories: Histories) -> Sequence[pd.DataFrame]:
+def _draw_curves(
+    left: Axes, right: Axes, name: str, seeds: Sequence[pd.DataFrame], colour: str
+) -> tuple[str, float, float, str]:
+    """One setting's loss and accuracy; returns what ``_label_ends`` takes."""
+    dot = {"color": colour, "label": name, "marker": ".", "markersize": 7, "markeredgewidth": 0}
+    history = mean_history(seeds)
+    _thin_lines(left, seeds, "loss", colour)
+    _thin_lines(right, seeds, "val_accuracy", colour, 100)
+    epoch = history["epoch"]
+    mean, half = 100 * history["val_accuracy"], 100 * history["val_ci95"]
+    left.plot(epoch, history["loss"], **dot)
+    right.plot(epoch, mean, **dot)
+    right.fill_between(epoch, mean - half, mean + half, color=colour, alpha=0.18, lw=0)
+    return name, epoch.iloc[-1], mean.iloc[-1], colour
+
+
+def _as_seeds(histories: _Histories) -> Sequence[pd.DataFrame]:
     return [histories] if isinstance(histories, pd.DataFrame) else histories
 
 
-def thin_lines(
+def _thin_lines(
     ax: Axes, seeds: Sequence[pd.DataFrame], column: str, colour: str, factor: float = 1
 ) -> None:
     """A line for every seed, where there are several."""
     for history in seeds if len(seeds) > 1 else ():
-        ax.plot(history["epoch"], factor * history[column], color=colour, **SINGLE)
+        ax.plot(history["epoch"], factor * history[column], color=colour, **_SINGLE)
 
 
-def nice_scale(ax: Axes, values: pd.Series) -> None:
+def _nice_scale(ax: Axes, values: pd.Series) -> None:
     """A logarithmic axis where values span more than a factor of five."""
     if values.min() <= 0 or values.max() <= 5 * values.min():
         return
@@ -82,7 +91,7 @@ def nice_scale(ax: Axes, values: pd.Series) -> None:
     ax.yaxis.set_minor_locator(NullLocator())
 
 
-def label_ends(ax: Axes, ends: list[tuple[str, float, float, str]], size: float = 8.5) -> None:
+def _label_ends(ax: Axes, ends: list[tuple[str, float, float, str]], size: float = 8.5) -> None:
     """Write names right of the axes at the heights where lines end, moved apart where they meet.
 
     Args:
@@ -94,7 +103,7 @@ def label_ends(ax: Axes, ends: list[tuple[str, float, float, str]], size: float 
     line = 1.3 * size / 72 * ax.figure.dpi / ax.bbox.height
     to_axes = ax.transData + ax.transAxes.inverted()
     heights = [to_axes.transform((x, y))[1] for _, x, y, _ in ends]
-    for (name, x, y, colour), height in zip(ends, apart(heights, line), strict=True):
+    for (name, x, y, colour), height in zip(ends, _apart(heights, line), strict=True):
         ax.annotate(
             name,
             (x, y),
@@ -108,7 +117,7 @@ def label_ends(ax: Axes, ends: list[tuple[str, float, float, str]], size: float 
         )
 
 
-def apart(heights: list[float], gap: float) -> list[float]:
+def _apart(heights: list[float], gap: float) -> list[float]:
     """The heights, moved as little as it takes for neighbours to be ``gap`` apart.
 
     Labels that meet form a block around the mean of their heights, as in isotonic regression.
@@ -173,7 +182,7 @@ def confusion(evaluation: Evaluation | SeedEvaluations, bank: ImageBank) -> Figu
     return figure
 
 
-def losses(history: Histories, names: Mapping[str, str], method: str = "Problem 3") -> Figure:
+def losses(history: _Histories, names: Mapping[str, str], method: str = "Problem 3") -> Figure:
     """Each loss of the history in a panel of its own, over epochs.
 
     Args:
@@ -182,10 +191,10 @@ def losses(history: Histories, names: Mapping[str, str], method: str = "Problem 
         method: whose history it is; gives the colour.
     """
     figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 2.4), squeeze=False)
-    seeds, colour = as_seeds(history), METHODS[method]
+    seeds, colour = _as_seeds(history), METHODS[method]
     mean = mean_history(seeds)
     for ax, (column, title) in zip(axes.flat, names.items(), strict=True):
-        thin_lines(ax, seeds, column, colour)
+        _thin_lines(ax, seeds, column, colour)
         ax.plot(mean["epoch"], mean[column], color=colour, marker=".", ms=6)
         ax.set(title=title, xlabel="epoch")
         ax.tick_params(labelsize=8)
@@ -194,35 +203,36 @@ def losses(history: Histories, names: Mapping[str, str], method: str = "Problem 
 
 
 def seeds_and_means(
-    frame: pd.DataFrame, x: str, y: str = "accuracy", method: str = "Problem 2"
+    judged: Mapping[Any, SeedEvaluations], x: str, method: str = "Problem 1"
 ) -> Figure:
     """Every seed's accuracy as a point with its 95 % interval, the mean over seeds as a bar.
 
     Args:
-        frame: columns ``x``, ``y`` and ``ci95``; accuracies in %.
-        method: gives the bars' colour where ``x`` does not name methods.
+        judged: value on the horizontal axis to what is judged.
+        x: what these values are, the axis' label.
+        method: gives the bars' colour where ``judged`` is not by method.
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 3.0))
-    values = list(frame[x].unique())
     point = {"fmt": "o", "ms": 5, "capsize": 3, "lw": 1.4, "color": QUIET}
-    for i, value in enumerate(values):
-        rows = frame[frame[x] == value]
-        offsets = [i + 0.08 * (j - (len(rows) - 1) / 2) for j in range(len(rows))]
-        ax.errorbar(offsets, rows[y], rows["ci95"], **point)
+    for i, (value, evaluations) in enumerate(judged.items()):
+        seeds = [100 * torch.tensor(e.accuracy[:2]) for e in evaluations.seeds]
+        means, halves = torch.stack(seeds).T
+        offsets = [i + 0.08 * (j - (len(seeds) - 1) / 2) for j in range(len(seeds))]
+        ax.errorbar(offsets, means, halves, **point)
         colour = METHODS.get(value, METHODS[method])
-        ax.hlines(rows[y].mean(), i - 0.25, i + 0.25, color=colour, lw=2.2, zorder=0)
-    ax.set_xticks(range(len(values)), [str(value) for value in values])
-    ax.set(xlabel=x, ylabel=f"{y}, %")
+        ax.hlines(means.mean(), i - 0.25, i + 0.25, color=colour, lw=2.2, zorder=0)
+    ax.set_xticks(range(len(judged)), [str(value) for value in judged])
+    ax.set(xlabel=x, ylabel="accuracy, %")
     ax.grid(False, axis="x")
     return figure
 
 
-def show_seeds(judged: Mapping[str, SeedEvaluations], x: str, method: str = "Problem 1") -> None:
+def show_seeds(judged: Mapping[Any, SeedEvaluations], x: str, method: str = "Problem 1") -> None:
     """Display ``seeds_and_means`` of these settings, if they have more than one seed."""
     if all(len(evaluations.seeds) == 1 for evaluations in judged.values()):
         return
     show(
-        seeds_and_means(accuracies(judged, x), x, method=method),
+        seeds_and_means(judged, x, method),
         alt=f"Accuracy of every seed of {', '.join(map(str, judged))} with 95 % intervals.",
         caption="Each point is one seed with its 95 % interval over episodes, each bar the mean "
         "over seeds.",

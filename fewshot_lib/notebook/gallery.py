@@ -13,11 +13,12 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.learning.evaluation import Evaluation, logits
 from fewshot_lib.learning.randomness import stream
+from fewshot_lib.notebook.style import asset
 
-SUPPORTS, QUERIES = 5, 5  # images of a class that are shown
-LARGEST = 56  # pixels of an image at most
-PICTURES = 180  # images on the page at most, in all episodes together
-QUALITY = 80  # of JPEG
+_SUPPORTS, _QUERIES = 5, 5  # images of a class that are shown
+_LARGEST = 56  # pixels of an image at most
+_PICTURES = 180  # images on the page at most, in all episodes together
+_QUALITY = 80  # of JPEG
 
 
 def show_episodes(
@@ -34,27 +35,27 @@ def show_episodes(
         caption: printed below them.
     """
     evaluation = run.evaluate(n_episodes, n_shot, n_aug, split)
-    chosen = telling(evaluation.accuracies)
-    sure = episode_probabilities(run, evaluation, list(chosen.values()), n_aug, split)
-    html = gallery(evaluation, bank_for(run.spec, split), chosen, sure, caption)
-    display({"text/html": html, "text/plain": in_words(evaluation, chosen)}, raw=True)
+    chosen = _worst_typical_best(evaluation.accuracies)
+    sure = _probabilities(run, evaluation, list(chosen.values()), n_aug, split)
+    html = _gallery(evaluation, bank_for(run.spec, split), chosen, sure, caption)
+    display({"text/html": html, "text/plain": _in_words(evaluation, chosen)}, raw=True)
 
 
-def in_words(evaluation: Evaluation, chosen: dict[str, int]) -> str:
+def _in_words(evaluation: Evaluation, chosen: dict[str, int]) -> str:
     shares = (
         f"{title.lower()} {100 * evaluation.accuracies[i]:.0f} %" for title, i in chosen.items()
     )
     return f"Supports, queries and answers of test episodes: {', '.join(shares)} right."
 
 
-def telling(accuracies: torch.Tensor) -> dict[str, int]:
+def _worst_typical_best(accuracies: torch.Tensor) -> dict[str, int]:
     """Which episodes to show: the first of the worst, one at the median, the last of the best."""
     order = accuracies.argsort(stable=True).tolist()
     places = {"Worst": 0, "Typical": (len(order) - 1) // 2, "Best": len(order) - 1}
     return {name: order[place] for name, place in places.items()}
 
 
-def episode_probabilities(
+def _probabilities(
     run: Run,
     evaluation: Evaluation,
     chosen: list[int],
@@ -87,7 +88,7 @@ def episode_probabilities(
     return shares.gather(-1, predicted).view(len(chosen), n_way, n_query)
 
 
-def gallery(
+def _gallery(
     evaluation: Evaluation,
     bank: ImageBank,
     chosen: dict[str, int],
@@ -98,28 +99,28 @@ def gallery(
 
     Args:
         chosen: title to the episode's position.
-        sure: what ``episode_probabilities`` gives for them.
+        sure: what ``_probabilities`` gives for them.
     """
     _, n_way, n_query = evaluation.predictions.shape
-    supports = min(SUPPORTS, evaluation.episodes.shape[-1] - n_query)
-    per_class = PICTURES // (len(chosen) * n_way)
-    queries = max(1, min(QUERIES, n_query, per_class - supports))
+    supports = min(_SUPPORTS, evaluation.episodes.shape[-1] - n_query)
+    per_class = _PICTURES // (len(chosen) * n_way)
+    queries = max(1, min(_QUERIES, n_query, per_class - supports))
     parts = [
-        episode_html(title, evaluation, i, bank, shares, supports, queries)
+        _episode_html(title, evaluation, i, bank, shares, supports, queries)
         for (title, i), shares in zip(chosen.items(), sure, strict=True)
     ]
     body = "".join(parts)
     name = "episodes-" + hashlib.sha256(body.encode()).hexdigest()[:10]
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    look = STYLE.replace("&", f"#{name}")
-    alt = escape(in_words(evaluation, chosen))
+    look = asset("gallery.css").replace("&", f"#{name}")
+    alt = escape(_in_words(evaluation, chosen))
     return (
         f'<figure class="interactive" id="{name}" data-alt="{alt}">'
         f"<style>{look}</style>{body}{below}</figure>"
     )
 
 
-def episode_html(
+def _episode_html(
     title: str,
     evaluation: Evaluation,
     i: int,
@@ -134,7 +135,7 @@ def episode_html(
     names = [bank.class_names[label] for label in bank.labels[episode[:, 0]]]
     right = int(evaluation.correct[i].sum())
     rows = [
-        class_row(bank, names, k, row[:supports], row[-n_query:], predictions[k], sure[k], queries)
+        _class_row(bank, names, k, row[:supports], row[-n_query:], predictions[k], sure[k], queries)
         for k, row in enumerate(episode)
     ]
     heading = f"{title} episode: {right} of {predictions.numel()} right"
@@ -142,7 +143,7 @@ def episode_html(
     return f'<section><p class="title"><b>{heading}</b> ({share})</p>{"".join(rows)}</section>'
 
 
-def class_row(
+def _class_row(
     bank: ImageBank,
     names: list[str],
     k: int,
@@ -155,9 +156,9 @@ def class_row(
     """One class of an episode: its name and count, supports, and some queries, wrong ones first."""
     name, correct = escape(names[k]), predictions == k
     order = correct.long().argsort(stable=True)[:shown].tolist()
-    left = "".join(f'<img src="{picture(bank, i)}" alt="support of {name}">' for i in supports)
+    left = "".join(f'<img src="{_picture(bank, i)}" alt="support of {name}">' for i in supports)
     right = "".join(
-        answer(picture(bank, queries[q]), names, k, int(predictions[q]), float(sure[q]))
+        _answer(_picture(bank, queries[q]), names, k, int(predictions[q]), float(sure[q]))
         for q in order
     )
     count = f"{int(correct.sum())} of {len(correct)} right"
@@ -167,7 +168,7 @@ def class_row(
     )
 
 
-def answer(source: str, names: list[str], true: int, predicted: int, sure: float) -> str:
+def _answer(source: str, names: list[str], true: int, predicted: int, sure: float) -> str:
     """A query in its frame, with a sign, the answer and the answer's probability."""
     right, name = predicted == true, escape(names[predicted])
     sign, kind = ("✓", "right") if right else ("✗", "wrong")
@@ -180,37 +181,11 @@ def answer(source: str, names: list[str], true: int, predicted: int, sure: float
     )
 
 
-def picture(bank: ImageBank, i: int | torch.Tensor) -> str:
+def _picture(bank: ImageBank, i: int | torch.Tensor) -> str:
     """An image of the bank as a data URI."""
     image = Image.fromarray(bank.images[int(i)].permute(1, 2, 0).contiguous().numpy())
-    if image.width > LARGEST:
-        image = image.resize((LARGEST, LARGEST), Image.Resampling.BOX)
+    if image.width > _LARGEST:
+        image = image.resize((_LARGEST, _LARGEST), Image.Resampling.BOX)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY)
+    image.save(buffer, "JPEG", quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-STYLE = """
-&{margin:1.6em 0;text-align:left}
-& section{margin:0 0 1.6em}
-& .title{margin:0 0 .5em}
-& .class{display:grid;grid-template-columns:8.5rem auto minmax(0,1fr);gap:.4em 1em;
-align-items:start;padding:.5em 0;border-top:1px solid #8a8f9844}
-& .name{font-size:.85em;line-height:1.3;overflow-wrap:anywhere}
-& .name small{display:block;opacity:.8}
-& .support,& .query{display:flex;flex-wrap:wrap;gap:6px}
-& .support{max-width:calc(3*54px);border-right:1px solid #8a8f9866;padding-right:1em}
-& img{display:block;width:48px;height:48px;max-width:none;margin:0;padding:0;border-radius:3px;
-background:none;filter:none}
-& .query{gap:6px 2px}
-& .query>div{width:88px;font-size:.72rem;line-height:1.2;text-align:center}
-& .query img{box-sizing:content-box;margin:0 auto 2px;border:3px solid #2a9d5c}
-& .query .wrong img{border-color:#d9453a;border-style:dashed}
-& .as{display:block;overflow:hidden;display:-webkit-box;-webkit-box-orient:vertical;
--webkit-line-clamp:4}
-@media(max-width:36rem){& .class{grid-template-columns:auto minmax(0,1fr)}
-& .name{grid-column:1/-1}& .name small{display:inline;margin-left:.5em}
-& .query>div{width:56px;font-size:.64rem}& img{width:40px;height:40px}
-& .support{max-width:46px;padding-right:.6em}}
-@media print{& section{break-inside:avoid}}
-"""

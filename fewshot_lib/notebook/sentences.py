@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pandas as pd
+from IPython.display import Markdown, display
 
 from fewshot_lib.experiments.matrix import Judged, difference
 from fewshot_lib.learning.intervals import Interval, points, verdict
@@ -24,12 +25,12 @@ def check_claims(claims: Iterable[Claim]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["claim", "verdict", "evidence"])
 
 
-def observed(claims: Iterable[Claim]) -> str:
+def tally(claims: Iterable[Claim]) -> str:
     """A sentence that sums up the verdicts."""
     verdicts = [verdict(claim.gap) for claim in claims]
     counts = {v: verdicts.count(v) for v in ("confirmed", "not confirmed", "undecided")}
-    told = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
-    return f"Of {len(verdicts)} claims: {told}. On this data, at this length of training."
+    shares = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
+    return f"Of {len(verdicts)} claims: {shares}. On this data, at this length of training."
 
 
 def compare(name: str, other: str, gap: Interval) -> str:
@@ -49,7 +50,7 @@ def ranking(evaluations: dict[str, Judged]) -> list[str]:
     ]
 
 
-class Words(NamedTuple):
+class _Words(NamedTuple):
     """What texts and captions say of seeds; nothing more where there is but one.
 
     Attributes:
@@ -69,18 +70,18 @@ class Words(NamedTuple):
     first: str
 
 
-def words(*n_seeds: int) -> Words:
+def words(*n_seeds: int) -> _Words:
     """The words for settings with so many seeds, or with these different numbers of seeds."""
     most = max(n_seeds)
     number = f"{most}" if min(n_seeds) == most else f"up to {most}"
     if most == 1:
-        return Words(
+        return _Words(
             "Every accuracy in this report is a mean over episodes ± 1.96 · standard deviation / "
             "√episodes.",
             "Differences are paired over episodes; ± is a 95 % interval.",
             *("", "", "", ""),
         )
-    return Words(
+    return _Words(
         f"Every setting is trained with {number} seeds. Every accuracy in this report is a mean "
         "over seeds and episodes, ± is its 95 % interval for other seeds and other episodes: it "
         "adds up how much seeds differ and how much episodes do, and takes Student's t for few "
@@ -97,3 +98,9 @@ def words(*n_seeds: int) -> Words:
 def seeds_in_words(first: int, n_seeds: int) -> str:
     """``0``, or ``0 to 2``."""
     return str(first) if n_seeds == 1 else f"{first} to {first + n_seeds - 1}"
+
+
+def say(*sentences: str) -> None:
+    """Show sentences as Markdown: a paragraph if there is one, a list if there are more."""
+    text = sentences[0] if len(sentences) == 1 else "\n".join(f"- {s}" for s in sentences)
+    display(Markdown(text))

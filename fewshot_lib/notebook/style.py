@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 WIDTH = 8.0  # inches, the text width of the report
 SCREEN_DPI = 100
-LARGEST_SVG = 150_000  # bytes; a larger drawing is shown as pixels if these are fewer
+_LARGEST_SVG = 150_000  # bytes; a larger drawing is shown as pixels if these are fewer
 
 # Told apart by readers with colour-blindness, and dark enough for lines and text on white.
 METHODS = {
@@ -22,7 +23,7 @@ METHODS = {
     "Mixed": "#5f5f1f",
 }
 OTHERS = ["#3d3d3d", "#d1335b", "#16808c", "#8a5a2b", "#6a51a3", "#5f7d1f"]  # settings compared
-QUANTITY = ["#c2592e", "#a01a58", "#2d1e6b"]  # from small to large values
+_QUANTITY = ["#c2592e", "#a01a58", "#2d1e6b"]  # from small to large values
 CLASSES = [
     "#0173b2",
     "#d55e00",
@@ -35,7 +36,7 @@ CLASSES = [
 ]
 MARKERS = {"real": "x", "hallucinated": "^", "prototype": "*"}
 INK, QUIET, CHANCE = "#1d2430", "#5c6675", "#8a8f98"  # text, lesser text, reference lines
-FONTS = ["DejaVu Sans", "Verdana", "Segoe UI", "Helvetica", "Arial"]  # much alike in width
+_FONTS = ["DejaVu Sans", "Verdana", "Segoe UI", "Helvetica", "Arial"]  # much alike in width
 
 
 def use_style() -> None:
@@ -44,7 +45,7 @@ def use_style() -> None:
     plt.rcParams |= {
         "figure.dpi": SCREEN_DPI,
         "figure.constrained_layout.use": True,
-        "font.sans-serif": FONTS,
+        "font.sans-serif": _FONTS,
         "svg.fonttype": "none",
         "text.color": INK,
         "axes.labelcolor": INK,
@@ -59,6 +60,11 @@ def use_style() -> None:
         "axes.titlesize": 10.5,
         "lines.linewidth": 1.8,
     }
+
+
+def asset(name: str) -> str:
+    """The text of a style sheet, script or drawing in this room's ``assets``."""
+    return (Path(__file__).parent / "assets" / name).read_text("utf-8")
 
 
 def show(figure: Figure, alt: str, caption: str = "") -> None:
@@ -76,7 +82,7 @@ def show(figure: Figure, alt: str, caption: str = "") -> None:
     width = round(figure.get_figwidth() * SCREEN_DPI)
     kind, data = "image/svg+xml", svg(figure, salt=f"{alt} {caption}")
     size = len(data.encode())
-    if size > LARGEST_SVG and size > 4 / 3 * len(pixels := png(figure)):  # base64 takes a third
+    if size > _LARGEST_SVG and size > 4 / 3 * len(pixels := _png(figure)):  # base64 takes a third
         kind, data = "image/png", pixels
     about = {kind: {"alt": alt, "caption": caption, "width": width}}
     display({kind: data, "text/plain": alt}, raw=True, metadata=about)
@@ -99,7 +105,7 @@ def svg(figure: Figure, salt: str) -> str:
     return re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in used else "", text)
 
 
-def png(figure: Figure) -> bytes:
+def _png(figure: Figure) -> bytes:
     """The figure in pixels, at twice its size on screen."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=2 * SCREEN_DPI, metadata={"Software": None})
@@ -113,6 +119,6 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
     """
     names = list(names)
     if all(re.search(r"= *[\d.]+$", name) for name in names):
-        return dict(zip(names, sns.blend_palette(QUANTITY, len(names)).as_hex(), strict=True))
+        return dict(zip(names, sns.blend_palette(_QUANTITY, len(names)).as_hex(), strict=True))
     others = iter(OTHERS * len(names))
     return {name: METHODS.get(name) or next(others) for name in names}

@@ -16,7 +16,7 @@ from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS, ReportParams
 from fewshot_lib.spec.profiles import load_params
 
 
-def report_status() -> dict[str, Any]:
+def _report_status() -> dict[str, Any]:
     """``run.json`` of the report being made; nothing when the notebook runs by itself."""
     folder = os.environ.get("FEWSHOT_REPORT")
     path = Path(folder or "") / STATUS
@@ -29,13 +29,13 @@ def finished_params(profile: str) -> dict[str, ReportParams]:
     Args:
         profile: whose parameters to take when no report is being made, as in JupyterLab.
     """
-    notebooks = report_status().get("notebooks")
+    notebooks = _report_status().get("notebooks")
     if notebooks is None:
         return load_params(profile, list(PROBLEMS))
     return complete_params(notebooks)
 
 
-def judge(
+def evaluate_all(
     runs: dict[str, SeedRuns], n_episodes: int, split: str = "val"
 ) -> dict[str, SeedEvaluations]:
     """Every run judged as it is, and those of the problems with calibrated prototypes too."""
@@ -48,13 +48,13 @@ def judge(
     }
 
 
-def gaps_to_first(
+def differences_to_first(
     runs: dict[str, SeedRuns], judged: dict[str, SeedEvaluations]
 ) -> dict[str, Interval]:
     """Paired difference of every result to Problem 1's, where both used the same images.
 
     Args:
-        judged: of ``judge``, on one split.
+        judged: of ``evaluate_all``, on one split.
     """
     if (first := judged.get("Problem 1")) is None:
         return {}
@@ -72,7 +72,7 @@ def data_of(spec: Spec) -> dict[str, Any]:
 
 def how_it_was_made() -> dict[str, str]:
     """Profile, device, versions and durations, by name."""
-    status = report_status()
+    status = _report_status()
     took = {
         f"duration of {NOTEBOOKS[name]}": duration(entry["seconds"])
         for name, entry in status.get("notebooks", {}).items()

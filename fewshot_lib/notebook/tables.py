@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
-from IPython.display import Markdown, display
 from pandas.io.formats.style import Styler
 
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns
@@ -13,12 +12,12 @@ from fewshot_lib.experiments.testcases import evaluate_testcases
 from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval, of_intervals, points
 from fewshot_lib.networks.encoder import count_parameters
-from fewshot_lib.notebook.features import Cloud, measures_of_seeds
+from fewshot_lib.notebook.features import Cloud, measures
 from fewshot_lib.notebook.published import HEADLINE, ORIGINAL, PUBLISHED
 from fewshot_lib.notebook.sentences import seeds_in_words
 from fewshot_lib.spec.parameters import Spec
 
-MISSING = "–"
+_MISSING = "–"
 
 
 class Row(NamedTuple):
@@ -34,9 +33,9 @@ def accuracy_table(rows: Iterable[Row], caption: str) -> Styler:
     frame = pd.DataFrame(
         {
             "setting": row.setting,
-            "original": percent(row.original),
+            "original": _percent(row.original),
             "this run": f"{100 * row.accuracy.mean:.2f} ± {100 * row.accuracy.ci95:.2f}",
-            "difference": signed(row.accuracy, row.original),
+            "difference": _signed(row.accuracy, row.original),
             "episodes": f"{row.accuracy.n:,}",
         }
         for row in rows
@@ -95,7 +94,7 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
         "hallucinator's rate": f"{spec.hallucinator_lr or 0:g} at first, falling alike",
         "convolutions start as": {"normal": "N(0, 1)", "kaiming": "He et al. 2015"}[spec.init],
         "augmentation": ", ".join(spec.augment) or "none",
-        "distance": distance_in_words(spec),
+        "distance": _distance_in_words(spec),
         "hallucinated features": f"{spec.n_aug} per support in training, {spec.n_aug_test} in the "
         f"test, {'copies of the real one' if spec.residual else 'unrelated to it'} at first",
         "starts from": f"a classifier of the training classes, {spec.pretrain_epochs} epochs"
@@ -116,7 +115,7 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
     return pairs_table(details, "Training details")
 
 
-def distance_in_words(spec: Spec) -> str:
+def _distance_in_words(spec: Spec) -> str:
     words = [spec.distance]
     if spec.distance_normalise:
         words.append("relative to the feature size")
@@ -139,10 +138,10 @@ def headline_table(
     rows = [
         {
             "method": name,
-            "original": percent(ORIGINAL.get(HEADLINE.get(name))),
-            "published": PUBLISHED.get(name, MISSING),
+            "original": _percent(ORIGINAL.get(HEADLINE.get(name))),
+            "published": PUBLISHED.get(name, _MISSING),
             "this run": f"{100 * e.accuracy.mean:.2f} ± {100 * e.accuracy.ci95:.2f}",
-            "against Problem 1": points(gaps[name]) if name in gaps else MISSING,
+            "against Problem 1": points(gaps[name]) if name in gaps else _MISSING,
         }
         for name, e in judged.items()
     ]
@@ -161,13 +160,13 @@ def plain_table(frame: pd.DataFrame, caption: str) -> Styler:
     return style.hide(axis="index").set_caption(html.escape(caption))
 
 
-def percent(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.2f}"
+def _percent(value: float | None) -> str:
+    return _MISSING if value is None else f"{value:.2f}"
 
 
-def signed(accuracy: Interval, original: float | None) -> str:
+def _signed(accuracy: Interval, original: float | None) -> str:
     if original is None:
-        return MISSING
+        return _MISSING
     return f"{100 * accuracy.mean - original:+.2f}".replace("-", "−")
 
 
@@ -194,26 +193,20 @@ def cost_table(
 def measures_table(clouds: Mapping[str, Sequence[Cloud]], caption: str) -> Styler:
     """The measures of several spaces, each over the clouds of its seeds, one column each."""
     columns = {
-        title: {name: number(value) for name, value in measures_of_seeds(seeds).items()}
+        title: {name: _number(value) for name, value in measures(seeds).items()}
         for title, seeds in clouds.items()
     }
-    return plain_table(pd.DataFrame(columns).fillna(MISSING).reset_index(names="measure"), caption)
+    return plain_table(pd.DataFrame(columns).fillna(_MISSING).reset_index(names="measure"), caption)
 
 
-def number(value: float | Interval) -> str:
+def _number(value: float | Interval) -> str:
     return str(value) if isinstance(value, Interval) else f"{value:.2f}"
-
-
-def difference_row(name: str, gap: Interval) -> dict[str, str]:
-    return {"difference": name, "points": points(gap), "episodes": f"{gap.n:,}"}
 
 
 def differences_table(gaps: Mapping[str, Interval], caption: str) -> Styler:
     """Paired differences in percentage points."""
-    return plain_table(pd.DataFrame(difference_row(k, v) for k, v in gaps.items()), caption)
-
-
-def say(*sentences: str) -> None:
-    """Show sentences as Markdown: a paragraph if there is one, a list if there are more."""
-    text = sentences[0] if len(sentences) == 1 else "\n".join(f"- {s}" for s in sentences)
-    display(Markdown(text))
+    rows = [
+        {"difference": name, "points": points(gap), "episodes": f"{gap.n:,}"}
+        for name, gap in gaps.items()
+    ]
+    return plain_table(pd.DataFrame(rows), caption)

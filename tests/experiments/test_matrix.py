@@ -6,7 +6,6 @@ import torch
 
 from fewshot_lib.experiments.matrix import (
     SeedEvaluations,
-    accuracies,
     difference,
     difference_over_seeds,
     mean_history,
@@ -15,18 +14,7 @@ from fewshot_lib.experiments.matrix import (
 )
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.learning.evaluation import Evaluation
-from fewshot_lib.learning.intervals import Interval, interval, of_intervals, unpaired
-from fewshot_lib.notebook.features import (
-    centre_accuracy,
-    clouds,
-    clouds_of_seeds,
-    mean_of,
-    measures,
-    measures_of_seeds,
-    move_of_seeds,
-    prototype_move,
-    separability,
-)
+from fewshot_lib.learning.intervals import interval, of_intervals, unpaired
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -133,43 +121,3 @@ def test_epochs_and_their_seconds_are_those_of_all_seeds(two):
     assert plain.epoch_seconds == pytest.approx(expected)
     best = [one.result["best_epoch"] for one in plain.seeds]
     assert plain.kept == f"epochs {best[0]} and {best[1]}"
-
-
-def test_every_seed_has_a_row():
-    frame = accuracies({"x": SeedEvaluations((judged(2, 2, 2, 2), judged(1, 1, 1, 1)))}, "name")
-    assert frame.to_dict("list") == {"name": ["x", "x"], "accuracy": [100, 50], "ci95": [0, 0]}
-
-
-def test_features_of_all_seeds_are_those_of_the_same_images(two):
-    found = clouds_of_seeds(two["fakes"], "val", 3, 4, 2)
-    for seed, one in enumerate(two["fakes"].seeds):
-        expected = clouds(one, "val", 3, 4, 2)
-        assert list(found) == list(expected)
-        for space, cloud in expected.items():
-            assert torch.equal(found[space][seed].real, cloud.real)
-            assert torch.equal(found[space][seed].images, cloud.images)
-    space = found["after MLP"]
-    each = [measures(cloud) for cloud in space]
-    mean = measures_of_seeds(space)
-    name = "centre accuracy, hallucinated"
-    assert mean[name] == of_intervals([m[name] for m in each])
-    assert mean["diversity"] == pytest.approx((each[0]["diversity"] + each[1]["diversity"]) / 2)
-    assert separability(space) == of_intervals([centre_accuracy(cloud.real) for cloud in space])
-
-
-def test_moves_of_prototypes_are_means_over_seeds(two):
-    each = [prototype_move(one, 3) for one in two["fakes"].seeds]
-    found = move_of_seeds(two["fakes"], 3)
-    assert found.ratio == of_intervals([move.ratio for move in each])
-    assert found.righter == of_intervals([move.righter for move in each])
-
-
-def test_only_the_first_seed_keeps_its_features(two):
-    clouds_of_seeds(two["plain"], "val", 3, 4, 2)
-    assert ["val" in one._features for one in two["plain"].seeds] == [True, False]
-
-
-def test_a_measure_of_one_seed_stays_as_it_is():
-    one = Interval(0.5, 0.1, 20)
-    assert mean_of([one]) is one
-    assert mean_of([0.25, 0.75]) == 0.5

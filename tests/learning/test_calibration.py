@@ -17,7 +17,7 @@ from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import CLASS_MEANS, read_class_means
 from fewshot_lib.networks.distances import make_distance
-from fewshot_lib.notebook.summary import gaps_to_first, judge
+from fewshot_lib.notebook.summary import differences_to_first, evaluate_all
 
 FAR = 100.0
 
@@ -113,11 +113,11 @@ def test_the_front_page_judges_problems_both_ways(make_spec):
         name: SeedRuns((run(make_spec(epochs=1, seed=seed)),))
         for seed, name in enumerate(("Problem 1", "Problem 2", "AFHN"))
     }
-    judged = judge(runs, 20)
+    judged = evaluate_all(runs, 20)
     names = [*runs, "Problem 1, calibrated", "Problem 2, calibrated"]
     assert list(judged) == names
-    gaps = gaps_to_first(runs, judged)
+    gaps = differences_to_first(runs, judged)
     assert list(gaps) == names[1:]
     name = "Problem 2, calibrated"
     assert gaps[name] == difference(judged[name], judged["Problem 1"])
-    assert gaps_to_first(runs, {"AFHN": judged["AFHN"]}) == {}
+    assert differences_to_first(runs, {"AFHN": judged["AFHN"]}) == {}

@@ -5,17 +5,20 @@ import math
 import pytest
 import torch
 
+from fewshot_lib.experiments.matrix import SeedRuns, run_seeds
 from fewshot_lib.experiments.runs import bank_for, run
 from fewshot_lib.learning.evaluation import encode
+from fewshot_lib.learning.intervals import of_intervals
 from fewshot_lib.notebook.features import (
     Cloud,
-    centre_accuracy,
+    _centre_accuracy,
+    _pick_images,
+    _silhouette,
+    _spread,
     clouds,
     measures,
-    pick_images,
     prototype_move,
-    silhouette,
-    spread,
+    separability,
     tsne,
 )
 
@@ -29,35 +32,35 @@ def hallucinating(make_spec, project):
 
 
 def test_classes_apart_are_told_by_their_centres():
-    assert centre_accuracy(APART).mean == 1
+    assert _centre_accuracy(APART).mean == 1
 
 
 def test_a_feature_does_not_vouch_for_itself():
     """Two classes of two: without itself each feature's own centre is the far twin."""
     torn = torch.tensor([[[0.0], [10.0]], [[1.0], [11.0]]])
     # 0: own centre 10, other 6; 10: own 0, other 6; 1 and 11 alike.
-    assert centre_accuracy(torn).mean == 0
+    assert _centre_accuracy(torn).mean == 0
 
 
 def test_silhouette_by_hand():
     # a = 2 within, b = mean of 10 and sqrt(104) to the other class, for all four.
     b = (10 + math.sqrt(104)) / 2
-    assert silhouette(APART) == pytest.approx((b - 2) / b)
+    assert _silhouette(APART) == pytest.approx((b - 2) / b)
 
 
 def test_spread_is_the_mean_distance_within_a_class():
-    assert spread(APART) == pytest.approx(2.0)
-    assert spread(3 * APART) == pytest.approx(6.0)
+    assert _spread(APART) == pytest.approx(2.0)
+    assert _spread(3 * APART) == pytest.approx(6.0)
 
 
 def test_measures_of_real_features_alone_say_nothing_of_fakes():
     cloud = Cloud(APART, APART.new_empty(2, 2, 0, 2), ["a", "b"], IMAGES)
-    assert set(measures(cloud)) == {"centre accuracy, real", "silhouette, real"}
+    assert set(measures([cloud])) == {"centre accuracy, real", "silhouette, real"}
 
 
 def test_diversity_is_relative_to_the_real_features():
     fakes = (APART / 2).unsqueeze(2)
-    assert measures(Cloud(APART, fakes, ["a", "b"], IMAGES))["diversity"] == pytest.approx(0.5)
+    assert measures([Cloud(APART, fakes, ["a", "b"], IMAGES)])["diversity"] == pytest.approx(0.5)
 
 
 def test_tsne_has_a_row_for_every_feature_and_repeats():
@@ -99,30 +102,32 @@ def test_rows_of_tsne_belong_to_their_points():
 
 def test_the_same_images_are_looked_at_in_every_run(hallucinating, make_spec):
     plain = run(make_spec())
-    chosen = pick_images(hallucinating, "val", 3, 4)
-    assert torch.equal(chosen, pick_images(plain, "val", 3, 4))
+    chosen = _pick_images(hallucinating, "val", 3, 4)
+    assert torch.equal(chosen, _pick_images(plain, "val", 3, 4))
     labels = bank_for(plain.spec, "val").labels[chosen]
     assert (labels == labels[:, :1]).all()
     assert labels[:, 0].unique().numel() == 3
 
 
 def test_clouds_hold_the_features_of_the_chosen_images(hallucinating):
-    images = pick_images(hallucinating, "val", 3, 4)
+    images = _pick_images(hallucinating, "val", 3, 4)
     bank = bank_for(hallucinating.spec, "val")
     raw = encode(hallucinating.learner, bank, torch.device("cpu")).raw
-    found = clouds(hallucinating, "val", n_class=3, n_image=4, n_aug=2)
+    spaces = clouds(SeedRuns((hallucinating,)), "val", n_class=3, n_image=4, n_aug=2)
+    found = {space: cloud for space, (cloud,) in spaces.items()}
     assert list(found) == ["before MLP", "after MLP"]
     assert torch.allclose(found["before MLP"].real, raw[images])
     assert torch.equal(found["after MLP"].images, images)
-    assert found["after MLP"].fake.shape == (3, 4, 2, 64)
+    assert found["after MLP"].hallucinated.shape == (3, 4, 2, 64)
 
 
 def test_problem_1_hallucinates_nothing(make_spec, project):
-    assert clouds(run(make_spec()), "val", 3, 4, 2)["after MLP"].fake.shape == (3, 4, 0, 64)
+    (cloud,) = clouds(SeedRuns((run(make_spec()),)), "val", 3, 4, 2)["after MLP"]
+    assert cloud.hallucinated.shape == (3, 4, 0, 64)
 
 
 def test_a_prototype_of_the_single_shot_alone_does_not_move(hallucinating):
-    move = prototype_move(hallucinating, n_aug=0)
+    move = prototype_move(SeedRuns((hallucinating,)), n_aug=0)
     assert move.ratio.mean == pytest.approx(1)
     assert move.nearer.mean == 0
     assert move.righter.mean == 0
@@ -131,7 +136,7 @@ def test_a_prototype_of_the_single_shot_alone_does_not_move(hallucinating):
 def test_a_length_that_a_cosine_does_not_see_is_no_move(make_spec, project, monkeypatch):
     made = run(make_spec(distance="cosine"))
     monkeypatch.setattr(made.learner, "prototypes", lambda raw, embedded, *how: 3 * embedded[:, 0])
-    move = prototype_move(made, n_aug=1)
+    move = prototype_move(SeedRuns((made,)), n_aug=1)
     assert move.ratio.mean == pytest.approx(1, abs=1e-4)
     assert move.righter.mean == 0
 
@@ -152,7 +157,45 @@ def test_the_move_of_known_fakes_by_hand(hallucinating):
         for p in (mixed, single)
     )
     gap = right_mixed.double().mean() - right_single.double().mean()
-    move = prototype_move(hallucinating, n_aug=4)
+    move = prototype_move(SeedRuns((hallucinating,)), n_aug=4)
     assert move.ratio.mean == pytest.approx((far_mixed / far_single).mean().item(), rel=1e-4)
     assert move.nearer.mean == pytest.approx((far_mixed < far_single).double().mean().item())
     assert move.righter.mean == pytest.approx(gap.item())
+
+
+@pytest.fixture
+def two_seeds(make_spec, project) -> SeedRuns:
+    specs = {
+        ("fakes", seed): make_spec(epochs=2, seed=seed, method="hallucination", n_aug=3)
+        for seed in (4, 5)
+    }
+    return run_seeds(specs)["fakes"]
+
+
+def test_features_of_all_seeds_are_those_of_the_same_images(two_seeds):
+    found = clouds(two_seeds, "val", 3, 4, 2)
+    for seed, one in enumerate(two_seeds.seeds):
+        for space, (cloud,) in clouds(SeedRuns((one,)), "val", 3, 4, 2).items():
+            assert torch.equal(found[space][seed].real, cloud.real)
+            assert torch.equal(found[space][seed].images, cloud.images)
+
+
+def test_measures_are_means_over_seeds(two_seeds):
+    space = clouds(two_seeds, "val", 3, 4, 2)["after MLP"]
+    each, mean = [measures([cloud]) for cloud in space], measures(space)
+    name = "centre accuracy, hallucinated"
+    assert mean[name] == of_intervals([m[name] for m in each])
+    assert mean["diversity"] == pytest.approx((each[0]["diversity"] + each[1]["diversity"]) / 2)
+    assert separability(space) == of_intervals([_centre_accuracy(cloud.real) for cloud in space])
+
+
+def test_moves_of_prototypes_are_means_over_seeds(two_seeds):
+    each = [prototype_move(SeedRuns((one,)), 3) for one in two_seeds.seeds]
+    found = prototype_move(two_seeds, 3)
+    assert found.ratio == of_intervals([move.ratio for move in each])
+    assert found.righter == of_intervals([move.righter for move in each])
+
+
+def test_only_the_first_seed_keeps_its_features(two_seeds):
+    clouds(two_seeds, "val", 3, 4, 2)
+    assert ["val" in one._features for one in two_seeds.seeds] == [True, False]

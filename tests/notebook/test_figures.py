@@ -7,9 +7,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import torch
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 
+from fewshot_lib.experiments.matrix import SeedEvaluations
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.notebook import diagrams, figures, style
 
@@ -34,14 +35,14 @@ def shown(monkeypatch) -> list[tuple[dict, dict]]:
     """Data and metadata of what is displayed."""
     found = []
     monkeypatch.setattr(
-        figures, "display", lambda data, raw, metadata: found.append((data, metadata))
+        style, "display", lambda data, raw, metadata: found.append((data, metadata))
     )
     return found
 
 
 def test_a_small_figure_is_shown_as_svg_with_its_description(shown):
     figure = plt.figure(figsize=(3, 2), layout="none")
-    figures.show(figure, alt="nothing at all", caption="An empty figure.")
+    style.show(figure, alt="nothing at all", caption="An empty figure.")
     ((data, metadata),) = shown
     about = {"alt": "nothing at all", "caption": "An empty figure.", "width": 300}
     assert metadata == {"image/svg+xml": about}
@@ -51,10 +52,10 @@ def test_a_small_figure_is_shown_as_svg_with_its_description(shown):
 
 
 def test_a_large_figure_is_shown_as_png_at_twice_its_size(shown, monkeypatch):
-    monkeypatch.setattr(style, "LARGEST_SVG", 1000)
+    monkeypatch.setattr(style, "_LARGEST_SVG", 1000)
     figure, ax = plt.subplots(figsize=(3, 2))
     ax.scatter(*torch.rand(2, 5000, generator=torch.Generator().manual_seed(0)), s=1, c="k")
-    figures.show(figure, alt="dust")
+    style.show(figure, alt="dust")
     ((data, metadata),) = shown
     assert metadata == {"image/png": {"alt": "dust", "caption": "", "width": 300}}
     assert int.from_bytes(data["image/png"][16:20], "big") == 600  # width, from the PNG's header
@@ -62,7 +63,7 @@ def test_a_large_figure_is_shown_as_png_at_twice_its_size(shown, monkeypatch):
 
 def test_a_figure_without_description_is_refused(shown):
     with pytest.raises(ValueError, match="alternative text"):
-        figures.show(plt.figure(), alt=" ")
+        style.show(plt.figure(), alt=" ")
     assert shown == []
 
 
@@ -82,30 +83,30 @@ def test_the_same_figure_is_the_same_svg_and_ids_are_its_own():
 def test_a_method_has_one_colour_in_every_figure():
     curves = figures.learning_curves({"b": HISTORY, "AFHN": HISTORY, "Problem 2": HISTORY})
     lines = {line.get_label(): line.get_color() for line in curves.axes[0].lines}
-    assert lines["AFHN"] == figures.METHODS["AFHN"]
-    assert lines["Problem 2"] == figures.METHODS["Problem 2"]
-    assert lines["b"] not in figures.METHODS.values()
+    assert lines["AFHN"] == style.METHODS["AFHN"]
+    assert lines["Problem 2"] == style.METHODS["Problem 2"]
+    assert lines["b"] not in style.METHODS.values()
     panels = figures.losses(HISTORY, {"loss": "real"}, method="AFHN")
-    assert panels.axes[0].lines[0].get_color() == figures.METHODS["AFHN"]
+    assert panels.axes[0].lines[0].get_color() == style.METHODS["AFHN"]
 
 
 def test_values_of_one_quantity_are_ordered_from_light_to_dark():
-    colours = figures.colours_of([f"K = {k}" for k in (1, 5, 10, 20)])
+    colours = style.colours_of([f"K = {k}" for k in (1, 5, 10, 20)])
     brightness = [sum(to_rgb(colour)) for colour in colours.values()]
     assert brightness == sorted(brightness, reverse=True)
     assert len(set(colours.values())) == 4
 
 
 def test_more_names_than_colours_can_be_drawn():
-    assert len(figures.colours_of([f"setting {c}" for c in "abcdefghij"])) == 10
+    assert len(style.colours_of([f"setting {c}" for c in "abcdefghij"])) == 10
 
 
 def test_labels_that_meet_move_apart_as_little_as_possible():
-    assert figures.apart([0.1, 0.5, 0.9], 0.2) == pytest.approx([0.1, 0.5, 0.9])
-    assert figures.apart([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
-    assert figures.apart([0.5, 0.9, 0.45], 0.2) == pytest.approx([0.575, 0.9, 0.375])
-    assert figures.apart([0.5, 0.5, 0.65], 0.2) == pytest.approx([0.35, 0.55, 0.75])
-    assert figures.apart([], 0.2) == []
+    assert figures._apart([0.1, 0.5, 0.9], 0.2) == pytest.approx([0.1, 0.5, 0.9])
+    assert figures._apart([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
+    assert figures._apart([0.5, 0.9, 0.45], 0.2) == pytest.approx([0.575, 0.9, 0.375])
+    assert figures._apart([0.5, 0.5, 0.65], 0.2) == pytest.approx([0.35, 0.55, 0.75])
+    assert figures._apart([], 0.2) == []
 
 
 def test_learning_curves_show_percent_with_bands_and_name_their_lines():
@@ -136,7 +137,7 @@ def test_one_curve_needs_no_name():
 def test_every_seed_is_a_thin_line_below_the_mean():
     seeds = [HISTORY, HISTORY.assign(val_accuracy=HISTORY["val_accuracy"] + 0.1)]
     left, right = figures.learning_curves({"a": seeds, "b": seeds}, chance=0.2).axes
-    thin = [line for line in right.lines if line.get_linewidth() == figures.SINGLE["lw"]]
+    thin = [line for line in right.lines if line.get_linewidth() == figures._SINGLE["lw"]]
     thick = [line for line in right.lines if line.get_marker() == "."]
     assert [list(line.get_ydata()) for line in thin[:2]] == [
         pytest.approx([20, 30, 40]),
@@ -194,3 +195,45 @@ def test_in_each_step_one_network_learns():
     for title, rows in diagrams.STEPS.items():
         learning = [text for row in rows for _, text, colour in row if colour == diagrams.LEARNS]
         assert learning == [title.split()[1]]
+
+
+def bars(figure) -> list:
+    return [c for c in figure.axes[0].collections if c.get_linewidth()[0] == 2.2]
+
+
+def judged(*right: int) -> SeedEvaluations:
+    """A seed for each number: so many of four queries right."""
+    episodes = torch.arange(10).view(1, 2, 5)
+    truth = [0, 0, 0, 0], [1, 1, 1, 1]
+    seeds = []
+    for n in right:
+        answers = [[row[0]] * n + [1 - row[0]] * (4 - n) for row in truth]
+        seeds.append(Evaluation(episodes, torch.tensor([answers])))
+    return SeedEvaluations(tuple(seeds))
+
+
+def test_every_seed_is_a_point_and_their_mean_a_bar():
+    figure = figures.seeds_and_means({0: judged(2, 3), 10: judged(4)}, "M")
+    assert [bar.get_segments()[0][0][1] for bar in bars(figure)] == [62.5, 100]
+    assert [
+        list(line.get_ydata()) for line in figure.axes[0].lines if line.get_marker() == "o"
+    ] == [
+        [50, 75],
+        [100],
+    ]
+
+
+def test_a_method_s_bar_has_its_colour():
+    figure = figures.seeds_and_means({"AFHN": judged(2), "cosine": judged(1)}, "method")
+    colours = [to_hex(bar.get_color()[0]) for bar in bars(figure)]
+    assert colours == [style.METHODS["AFHN"], style.METHODS["Problem 1"]]
+
+
+def test_several_seeds_are_shown_and_a_single_one_is_not(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "show", lambda figure, alt, caption: shown.append(figure))
+    figures.show_seeds({"a": judged(2), "b": judged(3)}, "setting")
+    assert shown == []
+    figures.show_seeds({"a": judged(2, 4), "b": judged(3, 3)}, "setting")
+    (figure,) = shown
+    assert [bar.get_segments()[0][0][1] for bar in bars(figure)] == [75, 75]

@@ -7,7 +7,12 @@ from bs4 import BeautifulSoup
 from fewshot_lib.experiments.runs import bank_for, run
 from fewshot_lib.learning.evaluation import Evaluation, logits
 from fewshot_lib.notebook import gallery as module
-from fewshot_lib.notebook.gallery import episode_probabilities, gallery, show_episodes, telling
+from fewshot_lib.notebook.gallery import (
+    _gallery,
+    _probabilities,
+    _worst_typical_best,
+    show_episodes,
+)
 
 EPISODES = torch.tensor([[[0, 1, 2, 3, 4, 5, 6], [12, 13, 14, 15, 16, 17, 18]]])
 PREDICTIONS = torch.tensor([[[0, 1, 0, 0, 1, 0], [1, 1, 1, 1, 1, 1]]])
@@ -17,17 +22,17 @@ SURE = torch.tensor([[[0.9, 0.61, 0.8, 0.7, 0.52, 0.6], [0.99] * 6]])
 @pytest.fixture
 def soup(bank) -> BeautifulSoup:
     """One episode of classes a and b: two of a's six queries went to b."""
-    html = gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Worst": 0}, SURE, "Below.")
+    html = _gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Worst": 0}, SURE, "Below.")
     return BeautifulSoup(html, "html.parser")
 
 
 def test_worst_typical_and_best_are_told_by_their_accuracy():
     accuracies = torch.tensor([0.5, 0.2, 0.9, 0.6, 0.4])
-    assert telling(accuracies) == {"Worst": 1, "Typical": 0, "Best": 2}
+    assert _worst_typical_best(accuracies) == {"Worst": 1, "Typical": 0, "Best": 2}
 
 
 def test_one_episode_is_all_three():
-    assert telling(torch.tensor([0.5])) == {"Worst": 0, "Typical": 0, "Best": 0}
+    assert _worst_typical_best(torch.tensor([0.5])) == {"Worst": 0, "Typical": 0, "Best": 0}
 
 
 def test_wrong_answers_come_first_and_all_are_counted(soup):
@@ -60,7 +65,7 @@ def test_every_image_has_an_alternative_text(soup):
 
 def test_names_are_escaped(bank):
     bank.class_names[:2] = ["<b>&", '"<i>']
-    html = gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Best": 0}, SURE, "<u>")
+    html = _gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Best": 0}, SURE, "<u>")
     soup = BeautifulSoup(html, "html.parser")
     assert not soup.select("i, u")
     assert soup.select(".query img")[0]["alt"] == 'query of <b>&, wrong: "<i>, 61 %'
@@ -71,7 +76,7 @@ def test_many_ways_show_fewer_images_of_each(make_bank):
     episodes = (12 * torch.arange(n).unsqueeze(1) + torch.arange(12)).expand(3, -1, -1)
     predictions = torch.zeros(3, n, 11, dtype=torch.int64)
     chosen = {"Worst": 0, "Typical": 1, "Best": 2}
-    html = gallery(Evaluation(episodes, predictions), bank, chosen, torch.ones(3, n, 11))
+    html = _gallery(Evaluation(episodes, predictions), bank, chosen, torch.ones(3, n, 11))
     assert len(BeautifulSoup(html, "html.parser").select("img")) == 3 * n * 3
     assert len(html.encode()) < 400_000
 
@@ -83,10 +88,10 @@ def test_probabilities_are_those_of_the_predictions(make_spec, method, n_shot, m
     made = run(make_spec(**method))
     monkeypatch.setattr("fewshot_lib.learning.evaluation.EPISODES_AT_ONCE", 7)
     evaluation = made.evaluate(30, n_shot)
-    sure = episode_probabilities(made, evaluation, [23, 4])
+    sure = _probabilities(made, evaluation, [23, 4])
     assert sure.shape == (2, 3, 4)
     assert (sure >= 1 / 3 - 1e-6).all()  # no other class is more probable than the predicted one
-    everything = episode_probabilities(made, evaluation, list(range(30)))
+    everything = _probabilities(made, evaluation, list(range(30)))
     torch.testing.assert_close(sure, everything[[23, 4]])
 
 
@@ -96,7 +101,7 @@ def test_probabilities_are_a_softmax_over_prototypes(make_spec):
     evaluation = made.evaluate(5)
     support, query = evaluation.episodes[..., :1], evaluation.episodes[..., 1:].flatten(1)
     (block,) = logits(made.learner, made.features(), support, query)
-    found = episode_probabilities(made, evaluation, [2])
+    found = _probabilities(made, evaluation, [2])
     torch.testing.assert_close(found.flatten(), block[2].softmax(-1).max(-1).values)
 
 

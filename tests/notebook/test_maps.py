@@ -14,7 +14,7 @@ from PIL import Image
 
 from fewshot_lib.notebook import maps
 from fewshot_lib.notebook.features import Cloud, tsne
-from fewshot_lib.notebook.maps import fitted, map_html, show_map
+from fewshot_lib.notebook.maps import _fitted, map_html, show_map
 
 EVIL = '</script><b>"&'
 
@@ -46,7 +46,7 @@ def group(soup, kind: str, k: int):
 
 def test_every_feature_has_a_mark_of_its_kind_and_class(soup):
     assert len(soup.select(".panel")) == 2
-    counts = {(kind, k): len(group(soup, kind, k)) for kind in maps.SIGNS for k in (0, 1)}
+    counts = {(kind, k): len(group(soup, kind, k)) for kind in maps._SIGNS for k in (0, 1)}
     assert counts == {
         ("real", 0): 1,
         ("real", 1): 1,
@@ -68,13 +68,13 @@ def test_marks_refer_to_shapes_that_are_there(soup):
 
 
 def test_a_map_fills_its_panel():
-    found = fitted(FRAME)
+    found = _fitted(FRAME)
     assert (found["x"].min(), found["x"].max()) == (14, 286)
     assert found["y"].tolist() == pytest.approx([14, 82, 150, 286, 150])
 
 
 def test_a_map_of_one_point_can_be_drawn():
-    assert fitted(FRAME[:1])[["x", "y"]].notna().all(axis=None)
+    assert _fitted(FRAME[:1])[["x", "y"]].notna().all(axis=None)
 
 
 def test_marks_know_the_image_they_were_made_from(soup, bank):
@@ -84,7 +84,7 @@ def test_marks_know_the_image_they_were_made_from(soup, bank):
 
 
 def test_each_image_is_stored_once(bank):
-    uri = maps.thumbnails(bank, [3, 14])
+    uri = maps._thumbnails(bank, [3, 14])
     sheet = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
     assert sheet.size == (160, 16)  # ten places of 16 pixels
     expected = bank.images[14].double().mean((1, 2))
@@ -98,7 +98,7 @@ def test_many_large_images_stay_small(make_bank):
     noisy = torch.randint(0, 256, (100, 3, 84, 84), dtype=torch.uint8, generator=generator)
     bank = make_bank(100)
     object.__setattr__(bank, "images", noisy)
-    assert len(maps.thumbnails(bank, list(range(100)))) < 4 / 3 * maps.SHEET + 100
+    assert len(maps._thumbnails(bank, list(range(100)))) < 4 / 3 * maps._SHEET + 100
 
 
 def test_names_are_escaped_everywhere(bank):

@@ -6,6 +6,7 @@ import torch
 from fewshot_lib.experiments.matrix import difference
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import Interval, points, unpaired, verdict
+from fewshot_lib.notebook import sentences
 from fewshot_lib.notebook.sentences import compare, ranking
 
 EPISODES = torch.arange(16).view(4, 2, 2)
@@ -65,3 +66,11 @@ def test_a_ranking_compares_neighbours_best_first():
         "**mid** is better than **low** (+50.00 ± 34.65 points)",
     ]
     assert ranking({"only": judged(1, 1, 1, 1)}) == []
+
+
+def test_one_sentence_is_a_paragraph_and_several_are_a_list(monkeypatch):
+    texts = []
+    monkeypatch.setattr(sentences, "display", lambda shown: texts.append(shown.data))
+    sentences.say("One.")
+    sentences.say("One.", "Two.")
+    assert texts == ["One.", "- One.\n- Two."]

@@ -59,11 +59,3 @@ def test_names_with_markup_are_shown_as_they_are():
     html = tables.plain_table(frame, "<b>").to_html()
     assert "<script>" not in html
     assert "<b>" not in html
-
-
-def test_one_sentence_is_a_paragraph_and_several_are_a_list(monkeypatch):
-    texts = []
-    monkeypatch.setattr(tables, "display", lambda shown: texts.append(shown.data))
-    tables.say("One.")
-    tables.say("One.", "Two.")
-    assert texts == ["One.", "- One.\n- Two."]
