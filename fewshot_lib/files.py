@@ -37,7 +37,7 @@ def runs_folder() -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place whole, or not at all.
 
     Whoever reads ``path`` sees the old content or the new one, never half of it.
@@ -58,11 +58,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole text file, or leave the old one as it was."""
-    with replacing(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def writable(folder: Path) -> Path:
+def output_folder(folder: Path) -> Path:
     """The folder, made if need be.
 
     Raises:
@@ -89,12 +89,12 @@ def read_array(path: Path) -> np.ndarray | None:
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write a whole array, or leave the old one as it was."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.save(file, array)
 
 
 @contextlib.contextmanager
-def alone(lock: Path, what: str) -> Iterator[None]:
+def hold_lock(lock: Path, what: str) -> Iterator[None]:
     """Hold this lock file; while another process holds it, wait and say so.
 
     The system lets go of it when its holder dies, however it dies.
@@ -111,9 +111,9 @@ def alone(lock: Path, what: str) -> Iterator[None]:
         held.release()
 
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def harmless(text: str) -> str:
+def spreadsheet_safe(text: str) -> str:
     """The text, with a quote before it if a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from fewshot_lib.files import (
+    atomic_file,
     cache_folder,
     from_root,
     project_root,
-    replacing,
     runs_folder,
     write_text,
 )
@@ -44,7 +44,7 @@ def test_text_is_written_and_replaced_in_folders_made_for_it(tmp_path):
 def test_the_old_content_is_there_until_the_new_one_is_complete(tmp_path):
     path = tmp_path / "note.txt"
     path.write_text("old")
-    with replacing(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text("new")
         assert temporary.parent == path.parent
         assert path.read_text() == "old"
@@ -57,7 +57,7 @@ def test_a_failure_changes_nothing_and_leaves_nothing(tmp_path, error, old):
     path = tmp_path / "note.txt"
     if old:
         path.write_text(old)
-    with pytest.raises(error), replacing(path) as temporary:
+    with pytest.raises(error), atomic_file(path) as temporary:
         temporary.write_text("half of the n")
         raise error
     left = {p.name: p.read_text() for p in tmp_path.iterdir()}

@@ -4,13 +4,13 @@ import subprocess
 import sys
 import time
 
-from fewshot_lib.files import alone
+from fewshot_lib.files import hold_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from fewshot_lib.locks import alone
-with alone(Path(sys.argv[1]), "a"):
+from fewshot_lib.files import hold_lock
+with hold_lock(Path(sys.argv[1]), "a"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -29,7 +29,7 @@ def holder(lock):
 
 def test_a_free_lock_is_taken_in_silence(tmp_path, capsys):
     for _ in range(2):
-        with alone(tmp_path / "lock", "training a"):
+        with hold_lock(tmp_path / "lock", "training a"):
             pass
     assert capsys.readouterr().err == ""
 
@@ -40,7 +40,7 @@ def test_the_second_waits_for_the_first_and_says_so(tmp_path, capsys):
     while released.poll() is None:
         time.sleep(0.01)
     process.stdin.close()
-    with alone(tmp_path / "lock", "training a"):
+    with hold_lock(tmp_path / "lock", "training a"):
         process.wait(timeout=10)
 
 
@@ -48,5 +48,5 @@ def test_a_holder_that_is_killed_holds_nothing(tmp_path):
     process = holder(tmp_path / "lock")
     process.kill()
     process.wait()
-    with alone(tmp_path / "lock", "training a"):
+    with hold_lock(tmp_path / "lock", "training a"):
         pass

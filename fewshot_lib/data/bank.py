@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import cache_folder, replacing
+from fewshot_lib.files import atomic_file, cache_folder
 from fewshot_lib.spec.parameters import DataParams
 
-CACHE_VERSION = "2"
+_CACHE_VERSION = "2"
 SPLITS = ("train", "val", "test")
 
 
@@ -85,7 +85,7 @@ def load_bank(params: DataParams, split: str) -> ImageBank:
 def cache_file(params: DataParams, split: str, fingerprint: str) -> Path:
     key = hashlib.sha256(
         json.dumps(
-            [CACHE_VERSION, fingerprint, params.image_size, params.images_per_class]
+            [_CACHE_VERSION, fingerprint, params.image_size, params.images_per_class]
         ).encode()
     ).hexdigest()[:12]
     return cache_folder() / f"{params.source}-{split}-{params.image_size}px-{key}.safetensors"
@@ -100,7 +100,7 @@ def write_bank(path: Path, bank: ImageBank, fingerprint: str) -> None:
         "std": bank.std,
         "fingerprint": fingerprint,
     }
-    with replacing(path) as temporary:
+    with atomic_file(path) as temporary:
         tensors = {"images": bank.images.contiguous(), "labels": bank.labels}
         save_file(tensors, temporary, metadata={"bank": json.dumps(about)})
 

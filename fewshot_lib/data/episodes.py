@@ -10,7 +10,7 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.errors import InputError
 
 # Random keys drawn at once, 16 MB: large enough to be fast, small enough for any machine.
-BLOCK = 4_000_000
+_BLOCK = 4_000_000
 
 
 def sample_episodes(
@@ -29,20 +29,20 @@ def sample_episodes(
     Raises:
         InputError: fewer classes than ``n_way``, or a class with too few images.
     """
-    check_enough(bank, n_way, n_shot, n_query)
+    _check_enough(bank, n_way, n_shot, n_query)
     sizes = bank.class_sizes
     starts = sizes.cumsum(0) - sizes
     per_episode = n_way * int(sizes.max())
-    blocks = torch.arange(n_episodes).split(max(1, BLOCK // per_episode))
+    blocks = torch.arange(n_episodes).split(max(1, _BLOCK // per_episode))
     drawn = []
     for block in blocks:
-        classes = draw(torch.full((len(block),), len(sizes)), n_way, generator)
-        images = draw(sizes[classes], n_shot + n_query, generator)
+        classes = _draw(torch.full((len(block),), len(sizes)), n_way, generator)
+        images = _draw(sizes[classes], n_shot + n_query, generator)
         drawn.append(images + starts[classes].unsqueeze(-1))
     return torch.cat(drawn)
 
 
-def draw(sizes: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
+def _draw(sizes: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
     """For every size, ``count`` different numbers below it: ``(...) -> (..., count)``.
 
     The positions of the largest of as many random keys as there are numbers to choose from.
@@ -54,7 +54,7 @@ def draw(sizes: torch.Tensor, count: int, generator: torch.Generator) -> torch.T
     return keys.topk(count).indices
 
 
-def check_enough(bank: ImageBank, n_way: int, n_shot: int, n_query: int) -> None:
+def _check_enough(bank: ImageBank, n_way: int, n_shot: int, n_query: int) -> None:
     """Raise an InputError that names the sizes if the bank cannot fill such an episode."""
     sizes = bank.class_sizes
     if n_way > len(sizes):

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from fewshot_lib.errors import InputError
 
-CHUNK = 64  # images per task
+_CHUNK = 64  # images per task
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-LARGEST = 100_000_000  # pixels; a file of a few bytes can claim any size
+_LARGEST = 100_000_000  # pixels; a file of a few bytes can claim any size
 
 
 def is_image(path: Path) -> bool:
@@ -32,7 +32,7 @@ def images_in(folder: Path, root: Path) -> list[Path]:
         InputError: a folder cannot be read.
     """
     files, seen = [], set()
-    for where, inner, names in os.walk(folder, onerror=stop, followlinks=True):
+    for where, inner, names in os.walk(folder, onerror=_stop, followlinks=True):
         real = Path(where).resolve()
         if real in seen or root.is_relative_to(real):
             inner.clear()
@@ -43,7 +43,7 @@ def images_in(folder: Path, root: Path) -> list[Path]:
     return sorted(files, key=Path.as_posix)  # pathlib's own order depends on Python's version
 
 
-def stop(error: OSError) -> None:
+def _stop(error: OSError) -> None:
     raise unreadable(error)
 
 
@@ -64,19 +64,19 @@ def decode_all(paths: Sequence[Path], size: int) -> torch.Tensor:
         images = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
 
     def fill(start: int) -> None:
-        pixels = b"".join(decode(path, size) for path in paths[start : start + CHUNK])
+        pixels = b"".join(_decode(path, size) for path in paths[start : start + _CHUNK])
         rows = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, size, size, 3)
-        images[start : start + CHUNK] = rows.permute(0, 3, 1, 2)
+        images[start : start + _CHUNK] = rows.permute(0, 3, 1, 2)
 
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         # Pillow warns of images a little below the limit that is set here.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        for _ in pool.map(fill, range(0, len(paths), CHUNK)):
+        for _ in pool.map(fill, range(0, len(paths), _CHUNK)):
             pass  # takes the results, so that the first error stops the rest
     return images
 
 
-def decode(path: Path, size: int) -> bytes:
+def _decode(path: Path, size: int) -> bytes:
     """The RGB pixels of one image file, row by row, ``s * s * 3`` bytes.
 
     JPEG's own reduced decoding ("draft") saves a sixth of the time at best and gives other pixels
@@ -84,13 +84,13 @@ def decode(path: Path, size: int) -> bytes:
     """
     try:
         with Image.open(path) as file:
-            if file.width * file.height > LARGEST:
+            if file.width * file.height > _LARGEST:
                 raise Image.DecompressionBombError
             image = to_rgb(ImageOps.exif_transpose(file))
     except FileNotFoundError:
         raise InputError(f"there is no image {path}") from None
     except Image.DecompressionBombError:  # Pillow raises it far above the limit
-        raise InputError(f"{path} has more than {LARGEST:,} pixels: shrink it") from None
+        raise InputError(f"{path} has more than {_LARGEST:,} pixels: shrink it") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be decoded, copy it again: {error}") from None
     return fit(image, size).tobytes()

@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import replacing
+from fewshot_lib.files import atomic_file
 
-EPISODE = "episode_id"
-SUPPORT = re.compile(r"class(0|[1-9]\d{0,4})_support(0|[1-9]\d{0,4})")
-QUERY = re.compile(r"query(0|[1-9]\d{0,4})")
-POSITION = re.compile(r"[0-9]{1,6}")
-COURSE_WAYS = 5  # of all files the course hands out
+_EPISODE = "episode_id"
+_SUPPORT = re.compile(r"class(0|[1-9]\d{0,4})_support(0|[1-9]\d{0,4})")
+_QUERY = re.compile(r"query(0|[1-9]\d{0,4})")
+_POSITION = re.compile(r"[0-9]{1,6}")
+_COURSE_WAYS = 5  # of all files the course hands out
 
 
 class Table(NamedTuple):
@@ -82,13 +82,13 @@ def read_testcases(path: Path) -> TestCases:
         InputError: no such file, a column or a value is missing, an episode_id stands twice.
     """
     table = read_table(path)
-    n_way, n_shot = support_shape(table)
+    n_way, n_shot = _support_shape(table)
     supports = [f"class{c}_support{k}" for c in range(n_way) for k in range(n_shot)]
-    queries = query_columns(table)
-    require_known(table, [EPISODE, *supports, *queries])
-    require_filled(table)
+    queries = _query_columns(table)
+    _require_known(table, [_EPISODE, *supports, *queries])
+    _require_filled(table)
     support = table.columns(supports).reshape(-1, n_way, n_shot)
-    return TestCases(episode_ids(table), support, table.columns(queries), table.newline)
+    return TestCases(_episode_ids(table), support, table.columns(queries), table.newline)
 
 
 def write_predictions(path: Path, cases: TestCases, positions: Iterable[Iterable[int]]) -> None:
@@ -97,9 +97,9 @@ def write_predictions(path: Path, cases: TestCases, positions: Iterable[Iterable
     Args:
         positions: ``(n_episodes, n_queries)``.
     """
-    header = [EPISODE, *(f"query{i}" for i in range(cases.query.shape[1]))]
+    header = [_EPISODE, *(f"query{i}" for i in range(cases.query.shape[1]))]
     rows = ([episode, *row] for episode, row in zip(cases.episode_ids, positions, strict=True))
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator=cases.newline).writerows([header, *rows])
 
 
@@ -114,15 +114,15 @@ def score(predictions: Path, truth: Path) -> Score:
     predicted, true = read_table(predictions), read_table(truth)
     if len(predicted.rows) != len(true.rows):
         raise InputError("Test case length mismatch.")
-    order = matching_rows(episode_ids(predicted), episode_ids(true))
-    queries = [query_columns(table) for table in (predicted, true)]
+    order = _matching_rows(_episode_ids(predicted), _episode_ids(true))
+    queries = [_query_columns(table) for table in (predicted, true)]
     if len(queries[0]) != len(queries[1]):
         raise InputError(
             f"{predictions} has {len(queries[0])} queries per episode, {truth} has "
             f"{len(queries[1])}: they are of different test cases"
         )
-    answers = read_positions(true, queries[1])
-    given = read_positions(predicted, queries[0], max(COURSE_WAYS, int(answers.max()) + 1))
+    answers = _read_positions(true, queries[1])
+    given = _read_positions(predicted, queries[0], max(_COURSE_WAYS, int(answers.max()) + 1))
     accuracies = (given == answers[order]).mean(1)
     return Score(accuracies.mean(), 1.96 * accuracies.std() / np.sqrt(len(accuracies)))
 
@@ -143,8 +143,8 @@ def read_table(path: Path) -> Table:
         raise InputError(f"{path} is not a CSV file in UTF-8: {error}") from None
     if twice := repeated(header):
         raise InputError(f"{path} has two columns '{twice}': delete one")
-    if EPISODE not in header:
-        raise missing(path, EPISODE)
+    if _EPISODE not in header:
+        raise _missing(path, _EPISODE)
     for number, row in enumerate(lines, 2):
         if row and len(row) != len(header):
             raise InputError(
@@ -155,9 +155,9 @@ def read_table(path: Path) -> Table:
     return Table(path, header, rows, "\r\n" if "\r\n" in text else "\n")
 
 
-def support_shape(table: Table) -> tuple[int, int]:
+def _support_shape(table: Table) -> tuple[int, int]:
     """n_way and n_shot, from the names of the columns."""
-    found = [match.groups() for name in table.header if (match := SUPPORT.fullmatch(name))]
+    found = [match.groups() for name in table.header if (match := _SUPPORT.fullmatch(name))]
     supports = Counter(int(c) for c, _ in found)
     n_way = max(supports, default=0) + 1
     n_shot = max((int(k) for _, k in found), default=0) + 1
@@ -166,43 +166,43 @@ def support_shape(table: Table) -> tuple[int, int]:
     if first is not None:
         c, name = first
         have = f"class{c} has {supports[c]} of {n_shot} supports, every class needs as many"
-        raise missing(table.path, name, have if supports[c] else "")
+        raise _missing(table.path, name, have if supports[c] else "")
     return n_way, n_shot
 
 
-def query_columns(table: Table) -> list[str]:
+def _query_columns(table: Table) -> list[str]:
     """``query0``, ``query1``, … up to the highest one there is."""
-    numbers = [int(m[1]) for name in table.header if (m := QUERY.fullmatch(name))]
+    numbers = [int(m[1]) for name in table.header if (m := _QUERY.fullmatch(name))]
     names = (f"query{i}" for i in range(max(numbers, default=0) + 1))
     if first := next((name for name in names if name not in table.header), None):
-        raise missing(table.path, first)
+        raise _missing(table.path, first)
     return [f"query{i}" for i in range(len(numbers))]
 
 
-def missing(path: Path, column: str, why: str = "") -> InputError:
+def _missing(path: Path, column: str, why: str = "") -> InputError:
     return InputError(f"{path} has no column '{column}'" + (f": {why}" if why else ""))
 
 
-def require_known(table: Table, names: list[str]) -> None:
+def _require_known(table: Table, names: list[str]) -> None:
     """Refuse a column of another name: it may be a misspelt query, the last one."""
     known = set(names)
     if other := next((name for name in table.header if name not in known), None):
         raise InputError(
-            f"{table.path}: column '{other}' is not {EPISODE}, classC_supportK or queryQ: "
+            f"{table.path}: column '{other}' is not {_EPISODE}, classC_supportK or queryQ: "
             "rename or delete it"
         )
 
 
-def require_filled(table: Table) -> None:
+def _require_filled(table: Table) -> None:
     for row in table.rows:
         if "" in row:
             name = table.header[row.index("")]
-            episode = row[table.header.index(EPISODE)]
+            episode = row[table.header.index(_EPISODE)]
             raise InputError(f"{table.path}, episode '{episode}': no {name}, fill it in")
 
 
-def episode_ids(table: Table) -> list[str]:
-    ids = [row[0] for row in table.columns([EPISODE])]
+def _episode_ids(table: Table) -> list[str]:
+    ids = [row[0] for row in table.columns([_EPISODE])]
     if (twice := repeated(ids)) is not None:
         raise InputError(f"{table.path} has episode_id '{twice}' twice: keep one of the lines")
     return ids
@@ -214,7 +214,7 @@ def repeated(names: list[str]) -> str | None:
     return next((name for name in names if counts[name] > 1), None)
 
 
-def matching_rows(predicted: list[str], true: list[str]) -> list[int]:
+def _matching_rows(predicted: list[str], true: list[str]) -> list[int]:
     """For every prediction, the row of its episode in the truth."""
     row_of = {episode: i for i, episode in enumerate(true)}
     for episode in predicted:
@@ -226,14 +226,14 @@ def matching_rows(predicted: list[str], true: list[str]) -> list[int]:
     return [row_of[episode] for episode in predicted]
 
 
-def read_positions(table: Table, queries: list[str], n_way: int | None = None) -> np.ndarray:
+def _read_positions(table: Table, queries: list[str], n_way: int | None = None) -> np.ndarray:
     """int64 ``(n_rows, n_queries)``; below ``n_way`` if that is known."""
     cells = table.columns(queries)
-    values = {c: int(c) for c in set(cells.flat) if POSITION.fullmatch(c)}
+    values = {c: int(c) for c in set(cells.flat) if _POSITION.fullmatch(c)}
     values = {c: i for c, i in values.items() if n_way is None or i < n_way}
     for cell in set(cells.flat) - values.keys():
         row, column = np.argwhere(cells == cell)[0]
-        episode = table.rows[row][table.header.index(EPISODE)]
+        episode = table.rows[row][table.header.index(_EPISODE)]
         highest = "up" if n_way is None else f"to {n_way - 1}"
         raise InputError(
             f"{table.path}, episode '{episode}', {queries[column]}: '{cell}' is not a position "

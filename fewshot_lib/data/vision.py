@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 import torch
 
 # Operators that torchvision._meta_registrations describes without looking whether they exist.
-SCHEMAS = {
+_SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
@@ -20,7 +20,7 @@ SCHEMAS = {
 _libraries = []  # a declaration lasts as long as its library object
 
 
-def extension_loads() -> bool:
+def _extension_loads() -> bool:
     """Whether torchvision's compiled operators load into this torch; loads them if so.
 
     Raises:
@@ -39,24 +39,24 @@ def extension_loads() -> bool:
     return True
 
 
-def declare_missing_operators() -> list[str]:
+def _declare_missing_operators() -> list[str]:
     """Declare the operators without which torchvision cannot be imported.
 
     Returns:
         Names of those declared: none if the extension loads or someone declared them already.
     """
-    if extension_loads():
+    if _extension_loads():
         return []
-    missing = [name for name in SCHEMAS if not hasattr(torch.ops.torchvision, name)]
+    missing = [name for name in _SCHEMAS if not hasattr(torch.ops.torchvision, name)]
     for name in missing:
         library = torch.library.Library("torchvision", "FRAGMENT")
-        library.define(SCHEMAS[name])
+        library.define(_SCHEMAS[name])
         _libraries.append(library)
     return missing
 
 
-declared = declare_missing_operators()
+declared_operators = _declare_missing_operators()
 
 import torchvision  # noqa: E402
 
-__all__ = ["declared", "torchvision"]
+__all__ = ["declared_operators", "torchvision"]

@@ -12,7 +12,7 @@ import torch
 
 from fewshot_lib.data.images import images_in, is_image
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import harmless
+from fewshot_lib.files import spreadsheet_safe
 from fewshot_lib.learning.calibration import calibrate
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import FAKES_AT_ONCE, encode
@@ -268,7 +268,7 @@ def as_csv(predictions: Sequence[Prediction]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "truth"] if with_truth else COLUMNS)
     for p in predictions:
-        row = [harmless(p.picture.name), harmless(p.label), f"{p.probability:.4f}"]
-        row += [harmless(p.runner_up), f"{p.runner_up_probability:.4f}"]
-        writer.writerow([*row, harmless(p.picture.truth)] if with_truth else row)
+        row = [spreadsheet_safe(p.picture.name), spreadsheet_safe(p.label), f"{p.probability:.4f}"]
+        row += [spreadsheet_safe(p.runner_up), f"{p.runner_up_probability:.4f}"]
+        writer.writerow([*row, spreadsheet_safe(p.picture.truth)] if with_truth else row)
     return text.getvalue()

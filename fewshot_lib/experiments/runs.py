@@ -14,7 +14,7 @@ import yaml
 from fewshot_lib.data.bank import ImageBank, data_fingerprint, load_bank
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.experiments.ledger import note_accuracy
-from fewshot_lib.files import alone, read_array, runs_folder, write_array, write_text
+from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, write_text
 from fewshot_lib.learning.calibration import class_means
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import PeakMemory, default_device
@@ -166,7 +166,7 @@ def run(spec: Spec) -> Run:
     """The run of this spec: found if it is complete, else trained, resumed where it stopped."""
     folder = run_folder(spec)
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder / LOCK, describe(spec)):
+    with hold_lock(folder / LOCK, describe(spec)):
         if not (folder / RESULT).exists():
             make(spec, folder)
     return Run(spec, folder)

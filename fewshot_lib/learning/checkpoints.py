@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import replacing, write_text
+from fewshot_lib.files import atomic_file, write_text
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.steps import Optimizers
 from fewshot_lib.learning.weights import save_weights
@@ -96,7 +96,7 @@ def save(folder: Path, training: Training, bank: ImageBank) -> None:
         save_weights(folder / WEIGHTS, training.judged, bank)
     write_text(folder / HISTORY, pd.DataFrame(history).to_csv(index=False))
     state = {name: part.state_dict() for name, part in training.parts().items()}
-    with replacing(folder / STATE) as path:
+    with atomic_file(folder / STATE) as path:
         torch.save(state | {"history": history}, path)
         if (folder / STATE).exists():
             (folder / STATE).replace(folder / PREVIOUS)

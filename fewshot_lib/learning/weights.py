@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.data.images import decode_all
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import read_array, replacing
+from fewshot_lib.files import atomic_file, read_array
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
@@ -56,7 +56,7 @@ def save_weights(path: Path, learner: PrototypicalLearner, bank: ImageBank) -> N
     """
     about = {"spec": learner.spec.model_dump(), "mean": bank.mean, "std": bank.std}
     weights = {k: v.detach().contiguous() for k, v in learner.state_dict().items()}
-    with replacing(path) as temporary:
+    with atomic_file(path) as temporary:
         save_file(weights, temporary, metadata={ABOUT: json.dumps(about)})
 
 

@@ -9,7 +9,7 @@ import nbformat
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.ledger import COMPLETE, FAILED, INTERRUPTED, WAITING, Results, Status
-from fewshot_lib.files import alone, project_root, writable
+from fewshot_lib.files import hold_lock, output_folder, project_root
 from fewshot_lib.report import spare
 from fewshot_lib.report.display import Display
 from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook
@@ -50,8 +50,8 @@ def make_report(
         check_notebook(name)
     target = Destination(output) if is_address(output) else None
     own = project_root() / "reports" / profile
-    folder = writable(own if target or not output else Path(output))
-    with alone(folder / ".lock", f"report {folder}"):
+    folder = output_folder(own if target or not output else Path(output))
+    with hold_lock(folder / ".lock", f"report {folder}"):
         report = Report(folder, params, Status(folder, profile, provenance(profile)))
         status = report.run()
         sent = target is not None and status != INTERRUPT_STATUS

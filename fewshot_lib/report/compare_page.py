@@ -9,7 +9,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.comparison import Judged, gap, judge, unique_names
 from fewshot_lib.experiments.lookup import find_entries
 from fewshot_lib.experiments.runs import Run
-from fewshot_lib.files import project_root, writable, write_text
+from fewshot_lib.files import output_folder, project_root, write_text
 from fewshot_lib.learning.intervals import Interval, points, verdict
 from fewshot_lib.notebook import style
 from fewshot_lib.progress import duration
@@ -63,7 +63,7 @@ def make_comparison(
 
 def output_file(path: Path) -> Path:
     """The absolute path; raises an InputError if no file can be written there."""
-    folder = writable(path.expanduser().parent)
+    folder = output_folder(path.expanduser().parent)
     if (folder / path.name).is_dir():
         raise InputError(f"output {folder / path.name} is a folder: name an HTML file")
     return folder / path.name

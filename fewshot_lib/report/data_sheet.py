@@ -13,17 +13,17 @@ from matplotlib.font_manager import get_font
 
 from fewshot_lib.data.bank import SPLITS, ImageBank, cache_file, load_bank, source_module
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import project_root, replacing
+from fewshot_lib.files import atomic_file, project_root
 from fewshot_lib.notebook.style import SCREEN_DPI, WIDTH
 from fewshot_lib.spec.parameters import DataParams
 
-WAYS, QUERIES = 5, 15  # of the usual test episode
-SHEET = 8  # classes and images of a class on the sheet
-CELL = 0.78  # inches, side of an image on the sheet
-HEADING, GAP = 0.45, 0.2  # inches, above and below each split
-LINE, LINES = 18, 2  # characters and lines of a class name beside its images
-NAME_SIZE, NAME_GAP = 9, 6  # points
-FONT = "DejaVuSans.ttf"
+_WAYS, _QUERIES = 5, 15  # of the usual test episode
+_SHEET = 8  # classes and images of a class on the sheet
+_CELL = 0.78  # inches, side of an image on the sheet
+_HEADING, _GAP = 0.45, 0.2  # inches, above and below each split
+_LINE, _LINES = 18, 2  # characters and lines of a class name beside its images
+_NAME_SIZE, _NAME_GAP = 9, 6  # points
+_FONT = "DejaVuSans.ttf"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def prepare(params: DataParams, say: Callable[[str], None] = lambda text: None) 
 
 def table(splits: list[Split]) -> list[str]:
     """Lines of an aligned table: a heading, then every split, missing ones as "none"."""
-    found = {split.name: table_row(split) for split in splits}
+    found = {split.name: _table_row(split) for split in splits}
     heading = ["split", "classes", "images/class", "images", "fingerprint", "cache"]
     rows = [heading] + [found.get(name, [name, "none", *[""] * 4]) for name in SPLITS]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -73,7 +73,7 @@ def table(splits: list[Split]) -> list[str]:
     return lines
 
 
-def table_row(split: Split) -> list[str]:
+def _table_row(split: Split) -> list[str]:
     low, high = split.sizes
     return [
         split.name,
@@ -95,29 +95,29 @@ def readable_size(n_bytes: int) -> str:
 
 def remarks(splits: list[Split]) -> list[str]:
     """What keeps a split from the usual 5-way episode with 15 queries a class; a line each."""
-    return [line for split in splits for line in (few_classes(split), few_images(split)) if line]
+    return [line for split in splits for line in (_few_classes(split), _few_images(split)) if line]
 
 
-def few_classes(split: Split) -> str:
+def _few_classes(split: Split) -> str:
     n_classes, name = len(split.bank.class_names), split.name
     if n_classes < 2:
         return f"{name} has one class: an episode needs two"
-    if n_classes < WAYS:
+    if n_classes < _WAYS:
         n_way = "n_way" if name == "train" else "n_way_test"
         return (
-            f"{name} has {n_classes} classes, too few for a {WAYS}-way episode: "
+            f"{name} has {n_classes} classes, too few for a {_WAYS}-way episode: "
             f"set {n_way} to {n_classes} or less"
         )
     return ""
 
 
-def few_images(split: Split) -> str:
+def _few_images(split: Split) -> str:
     smallest, name = split.sizes[0], split.name
     if smallest < 2:
         return f"{name} has a class of one image: an episode needs one to learn from, one to ask"
-    if name != "train" and smallest <= QUERIES:
+    if name != "train" and smallest <= _QUERIES:
         return (
-            f"{name} has a class of {smallest} images, too few for 1 shot and {QUERIES} queries: "
+            f"{name} has a class of {smallest} images, too few for 1 shot and {_QUERIES} queries: "
             f"set n_query_test to {smallest - 1} or less"
         )
     return ""
@@ -142,7 +142,7 @@ def write_sheet(splits: list[Split], path: Path) -> None:
         InputError: the file cannot be written.
     """
     try:
-        with replacing(path) as temporary:
+        with atomic_file(path) as temporary:
             sheet(splits).savefig(temporary, format="png", dpi=2 * SCREEN_DPI)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
@@ -153,15 +153,15 @@ def sheet(splits: list[Split]) -> Figure:
 
     Classes and images are taken at even distances, the first and the last among them.
     """
-    rows = [min(SHEET, len(split.bank.class_names)) for split in splits]
-    height = sum(rows) * CELL + len(rows) * (HEADING + GAP)
+    rows = [min(_SHEET, len(split.bank.class_names)) for split in splits]
+    height = sum(rows) * _CELL + len(rows) * (_HEADING + _GAP)
     figure, top = Figure(figsize=(WIDTH, height), layout="none"), height
     for split, n_rows in zip(splits, rows, strict=True):
-        top -= HEADING + n_rows * CELL
-        left = WIDTH - SHEET * CELL - 0.1
-        box = (left / WIDTH, top / height, SHEET * CELL / WIDTH, n_rows * CELL / height)
-        draw_split(figure.add_axes(box), split.bank, f"{split.name}: {counted(split.bank)}")
-        top -= GAP
+        top -= _HEADING + n_rows * _CELL
+        left = WIDTH - _SHEET * _CELL - 0.1
+        box = (left / WIDTH, top / height, _SHEET * _CELL / WIDTH, n_rows * _CELL / height)
+        _draw_split(figure.add_axes(box), split.bank, f"{split.name}: {counted(split.bank)}")
+        top -= _GAP
     return figure
 
 
@@ -171,13 +171,13 @@ def counted(bank: ImageBank) -> str:
     low = int(bank.class_sizes.min())
     images = f"{n_images}" if low == n_images else f"{low}–{n_images}"
     return (
-        f"{f'{SHEET} of ' if n_classes > SHEET else ''}{n_classes} "
-        f"class{'es' * (n_classes > 1)}, {f'{SHEET} of ' if n_images > SHEET else ''}{images} "
+        f"{f'{_SHEET} of ' if n_classes > _SHEET else ''}{n_classes} "
+        f"class{'es' * (n_classes > 1)}, {f'{_SHEET} of ' if n_images > _SHEET else ''}{images} "
         f"image{'s' * (n_images > 1)} each"
     )
 
 
-def draw_split(axes: Axes, bank: ImageBank, title: str) -> None:
+def _draw_split(axes: Axes, bank: ImageBank, title: str) -> None:
     """The grid of one split, class names to its left; nothing in a name is read as mathematics."""
     labels = evenly(len(bank.class_names))
     side = bank.image_size + max(1, bank.image_size // 24)
@@ -188,21 +188,21 @@ def draw_split(axes: Axes, bank: ImageBank, title: str) -> None:
         text = axes.annotate(
             printable(bank.class_names[label]),
             (0, (row + 0.5) * side),
-            xytext=(-NAME_GAP, 0),
+            xytext=(-_NAME_GAP, 0),
             textcoords="offset points",
             ha="right",
             va="center",
-            fontsize=NAME_SIZE,
+            fontsize=_NAME_SIZE,
             linespacing=1.1,
             parse_math=False,
         )
-        left = axes.get_window_extent().x0 - 2 * NAME_GAP
-        text.set_fontsize(NAME_SIZE * min(1, left / text.get_window_extent().width))
+        left = axes.get_window_extent().x0 - 2 * _NAME_GAP
+        text.set_fontsize(_NAME_SIZE * min(1, left / text.get_window_extent().width))
 
 
 def grid(bank: ImageBank, labels: list[int], side: int) -> torch.Tensor:
     """Images of these classes on white, uint8 ``(3, rows * side, 8 * side)``."""
-    canvas = torch.full((3, len(labels) * side, SHEET * side), 255, dtype=torch.uint8)
+    canvas = torch.full((3, len(labels) * side, _SHEET * side), 255, dtype=torch.uint8)
     starts = bank.class_sizes.cumsum(0) - bank.class_sizes
     size = bank.image_size
     for row, label in enumerate(labels):
@@ -214,9 +214,9 @@ def grid(bank: ImageBank, labels: list[int], side: int) -> torch.Tensor:
 
 def evenly(n: int) -> list[int]:
     """Up to 8 of ``range(n)`` at even distances, with the first and the last."""
-    if n <= SHEET:
+    if n <= _SHEET:
         return list(range(n))
-    return [i * (n - 1) // (SHEET - 1) for i in range(SHEET)]
+    return [i * (n - 1) // (_SHEET - 1) for i in range(_SHEET)]
 
 
 def printable(name: str) -> str:
@@ -225,15 +225,15 @@ def printable(name: str) -> str:
     What the font cannot draw is written as Python would escape it, so that two such classes can
     be told apart.
     """
-    glyphs = get_font(Path(get_data_path(), "fonts", "ttf", FONT)).get_charmap()
+    glyphs = get_font(Path(get_data_path(), "fonts", "ttf", _FONT)).get_charmap()
     safe = "".join(
         c if c.isprintable() and ord(c) in glyphs else c.encode("unicode_escape").decode()
         for c in name
     )
-    longest = LINE * LINES
+    longest = _LINE * _LINES
     if len(safe) > longest:
         safe = f"{safe[: longest // 2]}…{safe[1 - longest // 2 :]}"
-    lines = textwrap.wrap(safe, LINE)
-    if len(lines) > LINES:  # between words it does not go in
-        lines = [safe[start : start + LINE] for start in range(0, longest, LINE)]
+    lines = textwrap.wrap(safe, _LINE)
+    if len(lines) > _LINES:  # between words it does not go in
+        lines = [safe[start : start + _LINE] for start in range(0, longest, _LINE)]
     return "\n".join(lines) or "(blank)"

@@ -17,7 +17,7 @@ from papermill import PapermillExecutionError, execute_notebook
 from traitlets import default
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import project_root, replacing
+from fewshot_lib.files import atomic_file, project_root
 from fewshot_lib.report import spare
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
 
@@ -135,7 +135,7 @@ def settle(partial: Path, target: Path, source: Path) -> None:
     notebook = nbformat.read(partial, as_version=4)
     names = {"input_path": source.name, "output_path": target.name}
     notebook.metadata.papermill.update(names)  # not the folders of this machine
-    with replacing(target) as temporary:
+    with atomic_file(target) as temporary:
         nbformat.write(notebook, temporary)
     NotebookNotary().sign(notebook)
     partial.unlink()

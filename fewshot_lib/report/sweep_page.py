@@ -11,7 +11,7 @@ import pandas as pd
 
 from fewshot_lib.experiments.sweeps.plan import Plan, Range, Setting, read_sweep
 from fewshot_lib.experiments.sweeps.ranking import Result, runs_table, sweep, table, varied
-from fewshot_lib.files import project_root, replacing, writable, write_text
+from fewshot_lib.files import atomic_file, output_folder, project_root, write_text
 from fewshot_lib.learning.intervals import Interval, points
 from fewshot_lib.notebook import style
 from fewshot_lib.progress import duration
@@ -52,7 +52,7 @@ def make_sweep(
         InputError: the file is wrong or the folder cannot be written to.
     """
     plan = read_sweep(path)
-    folder = writable(output or project_root() / "reports" / "sweeps" / path.stem)
+    folder = output_folder(output or project_root() / "reports" / "sweeps" / path.stem)
     results, failed, failure = sweep(plan, n_episodes)
     if not results:
         return "", None, failure
@@ -67,7 +67,7 @@ def write_tables(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
     for name, frame in tables.items():
         write_text(folder / f"{name}.csv", frame.to_csv(index=False))
         if importlib.util.find_spec("pyarrow"):
-            with replacing(folder / f"{name}.parquet") as temporary:
+            with atomic_file(folder / f"{name}.parquet") as temporary:
                 frame.to_parquet(temporary)
 
 

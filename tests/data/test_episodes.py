@@ -57,7 +57,7 @@ def test_classes_and_images_are_drawn_uniformly(make_bank):
 
 
 def test_blocks_join_to_as_many_sound_episodes(bank, monkeypatch):
-    monkeypatch.setattr(episodes, "BLOCK", 300)  # 8 of these episodes
+    monkeypatch.setattr(episodes, "_BLOCK", 300)  # 8 of these episodes
     drawn = sample(bank, n_episodes=50)
     assert len(drawn) == 50
     assert_sound(bank, drawn)

@@ -28,33 +28,33 @@ def test_a_split_has_its_own_scripts_and_as_many_classes_as_mini_imagenet(split,
 
 @pytest.mark.parametrize("split", SCRIPTS)
 def test_every_letter_is_in_at_least_eight_faces(split):
-    assert all(len(alphabets.faces_of(x)) >= 8 for x in alphabets.letters_of(split))
+    assert all(len(alphabets._faces_of(x)) >= 8 for x in alphabets.letters_of(split))
 
 
 @pytest.mark.parametrize("split", SCRIPTS)
 def test_no_two_classes_of_a_split_look_the_same(split):
     letters = list(alphabets.letters_of(split))
-    alike = alphabets.similarity(letters, letters).fill_diagonal_(-1)
+    alike = alphabets._similarity(letters, letters).fill_diagonal_(-1)
     assert alike.max() < 0.9
 
 
 @pytest.mark.parametrize(("split", "other"), [("val", "train"), ("test", "train"), ("test", "val")])
 def test_no_class_looks_like_a_letter_of_another_split(split, other):
-    alike = alphabets.similarity(
+    alike = alphabets._similarity(
         list(alphabets.letters_of(split)), list(alphabets.letters_of(other))
     )
-    assert alike.max() < alphabets.LOOK_ALIKE
+    assert alike.max() < alphabets._LOOK_ALIKE
 
 
 def test_similarity_knows_twins_from_strangers():
-    twins = alphabets.similarity(["A", "o", "c"], ["Α", "օ", "с"]).diagonal()
-    strangers = alphabets.similarity(["A", "o", "c"], ["ж", "X", "L"]).diagonal()
+    twins = alphabets._similarity(["A", "o", "c"], ["Α", "օ", "с"]).diagonal()
+    strangers = alphabets._similarity(["A", "o", "c"], ["ж", "X", "L"]).diagonal()
     assert twins.min() > 0.95
     assert strangers.max() < 0.75
 
 
 def test_a_shape_fills_its_square_the_longer_way():
-    shape = alphabets.letter_shape("I", "DejaVuSans.ttf", 40)
+    shape = alphabets._letter_shape("I", "DejaVuSans.ttf", 40)
     assert shape.shape == (40, 40)
     assert shape[0].max() > 0.9 and shape[-1].max() > 0.9
     assert shape[:, 0].max() == 0 and shape[:, -1].max() == 0
@@ -63,7 +63,7 @@ def test_a_shape_fills_its_square_the_longer_way():
 @pytest.mark.parametrize("split", SCRIPTS)
 def test_a_bank_is_complete(split):
     bank = glyphs.load(SMALL, split)
-    n_classes = alphabets.N_CLASSES[split]
+    n_classes = alphabets._N_CLASSES[split]
     assert bank.images.shape == (3 * n_classes, 3, 32, 32)
     assert bank.images.dtype == torch.uint8
     assert bank.class_sizes.tolist() == [3] * n_classes
@@ -74,7 +74,7 @@ def test_a_bank_is_complete(split):
 
 
 def test_names_and_ids_say_which_letter():
-    assert glyphs.class_name("θ") == "Greek small letter theta"
+    assert glyphs._class_name("θ") == "Greek small letter theta"
     bank = glyphs.load(SMALL, "train")
     i = bank.class_names.index("Greek small letter theta")
     assert bank.ids[3 * i : 3 * i + 2] == ["greek_small_theta_0000", "greek_small_theta_0001"]
@@ -90,7 +90,7 @@ def test_any_size_is_drawn(size):
 def test_an_image_depends_on_letter_and_number_alone(monkeypatch):
     few, many = glyphs.draw("Ж", 5, 32), glyphs.draw("Ж", 12, 32)
     assert torch.equal(few, many[:5])
-    monkeypatch.setattr(rendering, "CHUNK_PIXELS", 3 * 64 * 64)
+    monkeypatch.setattr(rendering, "_CHUNK_PIXELS", 3 * 64 * 64)
     assert torch.equal(glyphs.draw("Ж", 12, 32), many)
     assert not torch.equal(glyphs.draw("Ш", 5, 32), few)
     assert len(many.flatten(1).unique(dim=0)) == 12
@@ -137,7 +137,7 @@ def test_both_polarities_occur():
 
 
 def test_rolls_are_dealt_out_once_and_suffice():
-    rolls = rendering.Rolls(torch.arange(12.0).view(2, 6).numpy())
+    rolls = rendering._Rolls(torch.arange(12.0).view(2, 6).numpy())
     assert rolls.take(2).tolist() == [[0, 1], [6, 7]]
     assert rolls.take().tolist() == [2, 8]
     with pytest.raises(RuntimeError):
@@ -148,11 +148,11 @@ def test_the_fingerprint_follows_content_alone(monkeypatch):
     before = glyphs.fingerprint(SMALL, "val")
     assert glyphs.fingerprint(DataParams(data_dir="elsewhere"), "val") == before
     assert glyphs.fingerprint(SMALL, "train") != before
-    monkeypatch.setattr(glyphs, "NUISANCE", rendering.Nuisance(turn=90.0))
+    monkeypatch.setattr(glyphs, "NUISANCE", rendering._Nuisance(turn=90.0))
     assert glyphs.fingerprint(SMALL, "val") != before
 
 
 def test_missing_fonts_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(matplotlib, "get_data_path", lambda: str(tmp_path))
     with pytest.raises(InputError, match=r"DejaVuSans\.ttf.*reinstall matplotlib"):
-        alphabets.font_path("DejaVuSans.ttf")
+        alphabets._font_path("DejaVuSans.ttf")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fewshot_lib.data.images import CHUNK, decode_all, file_size, is_image
+from fewshot_lib.data.images import _CHUNK, decode_all, file_size, is_image
 from fewshot_lib.errors import InputError
 
 SIZE = 24
@@ -51,7 +51,7 @@ def test_an_image_is_known_by_its_name(name, expected):
 
 
 def test_many_files_keep_their_order(tmp_path):
-    n = 2 * CHUNK + 3
+    n = 2 * _CHUNK + 3
     paths = [save(Image.new("L", (4, 4), i), tmp_path / f"{i}.png") for i in range(n)]
     images = decode_all(paths[::-1], 2)
     assert images.dtype == torch.uint8
@@ -237,9 +237,9 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_one_broken_file_among_many_is_found(tmp_path):
-    paths = [save(Image.new("L", (4, 4)), tmp_path / f"{i}.png") for i in range(CHUNK + 2)]
-    paths[CHUNK].write_bytes(b"")
-    with pytest.raises(InputError, match=f"{CHUNK}\\.png cannot be decoded"):
+    paths = [save(Image.new("L", (4, 4)), tmp_path / f"{i}.png") for i in range(_CHUNK + 2)]
+    paths[_CHUNK].write_bytes(b"")
+    with pytest.raises(InputError, match=f"{_CHUNK}\\.png cannot be decoded"):
         decode_all(paths, SIZE)
 
 

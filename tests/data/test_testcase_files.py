@@ -220,6 +220,6 @@ def test_a_wrong_truth_is_named(write):
 
 
 def test_scoring_loads_nothing_heavy():
-    code = "import sys, fewshot_lib.course_files; print({'torch', 'pandas'} & set(sys.modules))"
+    code = "import sys, fewshot_lib.data.testcases; print({'torch', 'pandas'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

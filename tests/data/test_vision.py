@@ -35,14 +35,14 @@ def test_the_guard_is_needed_where_the_extension_cannot_load(unguarded):
     if unguarded.returncode == 0:
         pytest.skip("torchvision's compiled extension loads here, so nothing needs a guard")
     assert "operator torchvision::nms does not exist" in unguarded.stderr
-    result = python("from fewshot_lib.data.vision import declared; print(declared)")
+    result = python("from fewshot_lib.data.vision import declared_operators as d; print(d)")
     assert result.stdout == "['nms', 'qnms']\n", result.stderr
 
 
 def test_the_guard_declares_nothing_where_the_extension_loads(unguarded):
     if unguarded.returncode != 0:
         pytest.skip("torchvision's compiled extension does not load into this torch")
-    result = python("from fewshot_lib.data.vision import declared; print(declared)")
+    result = python("from fewshot_lib.data.vision import declared_operators as d; print(d)")
     assert result.stdout == "[]\n", result.stderr
 
 
@@ -55,8 +55,8 @@ def test_the_guard_leaves_existing_operators_alone(unguarded):
         "for name in ('nms', 'qnms'):\n"
         "    existing.define(name + '(Tensor dets, Tensor scores, float iou) -> Tensor')\n"
         "    existing.impl(name, lambda a, b, t: a + 1, 'CPU')\n"
-        "from fewshot_lib.data.vision import declared\n"
-        "print(declared, torch.ops.torchvision.nms(torch.ones(1), torch.ones(1), 0.5).item())\n"
+        "from fewshot_lib.data.vision import declared_operators as d\n"
+        "print(d, torch.ops.torchvision.nms(torch.ones(1), torch.ones(1), 0.5).item())\n"
     )
     assert result.stdout == "[] 2.0\n", result.stderr
 
@@ -68,7 +68,7 @@ def test_only_the_missing_operator_is_declared(unguarded):
         "import torch\n"
         "existing = torch.library.Library('torchvision', 'DEF')\n"
         "existing.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')\n"
-        "from fewshot_lib.data.vision import declared, torchvision\n"
-        "print(declared)\n"
+        "from fewshot_lib.data.vision import declared_operators, torchvision\n"
+        "print(declared_operators)\n"
     )
     assert result.stdout == "['qnms']\n", result.stderr

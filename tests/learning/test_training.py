@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from fewshot_lib import files
 from fewshot_lib.data.bank import load_bank
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import replacing
+from fewshot_lib.files import atomic_file
 from fewshot_lib.learning import checkpoints, training, weights
 from fewshot_lib.learning.checkpoints import HISTORY, STATE, WEIGHTS
 from fewshot_lib.learning.evaluation import encode, evaluate
@@ -109,10 +109,10 @@ def test_a_run_may_stop_at_any_write(tmp_path, make_spec, monkeypatch):
         if left == 0:
             raise Interrupt
         left -= 1
-        return replacing(path)
+        return atomic_file(path)
 
     for module in (checkpoints, weights, files):
-        monkeypatch.setattr(module, "replacing", limited)
+        monkeypatch.setattr(module, "atomic_file", limited)
     train_in(tmp_path / "whole", spec)
     n_writes = 100 - left
     assert n_writes in (5, 6)

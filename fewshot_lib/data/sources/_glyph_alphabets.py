@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from fewshot_lib.errors import InputError
 
-FACES = tuple(
+_FACES = tuple(
     f"DejaVu{family}{style}.ttf"
     for family, styles in {
         "Sans": ("", "-Bold", "-Oblique", "-BoldOblique"),
@@ -25,35 +25,39 @@ FACES = tuple(
     for style in styles
 )
 
-UPRIGHT = ("DejaVuSans.ttf", "DejaVuSansMono.ttf", "DejaVuSerif.ttf")  # that shapes are compared in
+_UPRIGHT = (
+    "DejaVuSans.ttf",
+    "DejaVuSansMono.ttf",
+    "DejaVuSerif.ttf",
+)  # to compare shapes in
 
 # Base letters of each split's scripts, as ranges of code points: no accents, no ligatures.
 # Latin, Greek and Cyrillic share many shapes, hence one split; Armenian and Georgian stand alone.
-ALPHABETS = {
+_ALPHABETS = {
     "train": ("Az", "ΑΡ", "ΣΩ", "αω", "Ая"),
     "val": ("ԱՖ", "աֆ"),
     "test": ("ႠჅ", "აჰ"),
 }
-N_CLASSES = {"train": 64, "val": 16, "test": 20}
-EARLIER = {"train": (), "val": ("train",), "test": ("train", "val")}
+_N_CLASSES = {"train": 64, "val": 16, "test": 20}
+_EARLIER = {"train": (), "val": ("train",), "test": ("train", "val")}
 
-DRAWN = 160  # font size in pixels that shapes are drawn at, far above what is shown of them
-COMPARED = 24  # side in pixels of the rasters that are compared
-SHIFT = 2  # pixels that one is moved by to meet the other
-LOOK_ALIKE = 0.85  # correlation from which letters of two splits count as the same shape
+_DRAWN = 160  # font size in pixels that shapes are drawn at, far above what is shown of them
+_COMPARED = 24  # side in pixels of the rasters that are compared
+_SHIFT = 2  # pixels that one is moved by to meet the other
+_LOOK_ALIKE = 0.85  # correlation from which letters of two splits count as the same shape
 
 
 @cache
 def alphabets_fingerprint() -> str:
     """Changes with the fonts, with the library that draws them and with the choice of letters."""
-    choice = (FACES, UPRIGHT, ALPHABETS, N_CLASSES, DRAWN, COMPARED, SHIFT, LOOK_ALIKE)
+    choice = (_FACES, _UPRIGHT, _ALPHABETS, _N_CLASSES, _DRAWN, _COMPARED, _SHIFT, _LOOK_ALIKE)
     digest = hashlib.sha256(repr((features.version("freetype2"), choice)).encode())
-    for face in FACES:
-        digest.update(font_path(face).read_bytes())
+    for face in _FACES:
+        digest.update(_font_path(face).read_bytes())
     return digest.hexdigest()
 
 
-def font_path(face: str) -> Path:
+def _font_path(face: str) -> Path:
     """Where Matplotlib keeps the face.
 
     Raises:
@@ -66,29 +70,29 @@ def font_path(face: str) -> Path:
 
 
 @cache
-def open_font(face: str) -> ImageFont.FreeTypeFont:
+def _open_font(face: str) -> ImageFont.FreeTypeFont:
     # The basic layout is the same whether or not Pillow finds a text-shaping library.
-    return ImageFont.truetype(font_path(face), DRAWN, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(_font_path(face), _DRAWN, layout_engine=ImageFont.Layout.BASIC)
 
 
 @cache
-def characters(face: str) -> frozenset[int]:
+def _characters(face: str) -> frozenset[int]:
     """Code points that the face has a shape for."""
-    return frozenset(FT2Font(str(font_path(face))).get_charmap())
+    return frozenset(FT2Font(str(_font_path(face))).get_charmap())
 
 
-def faces_of(letter: str) -> list[str]:
+def _faces_of(letter: str) -> list[str]:
     """The faces that hold the letter: all twelve, or all but the monospaced ones."""
-    return [face for face in FACES if ord(letter) in characters(face)]
+    return [face for face in _FACES if ord(letter) in _characters(face)]
 
 
-def letter_shape(letter: str, face: str, side: int) -> np.ndarray:
+def _letter_shape(letter: str, face: str, side: int) -> np.ndarray:
     """The letter's ink, 0..1, float32 ``(side, side)``.
 
     Centred, proportions kept, its longer side filling the square.
     """
-    canvas = Image.new("L", (3 * DRAWN, 3 * DRAWN))
-    ImageDraw.Draw(canvas).text((DRAWN, DRAWN), letter, fill=255, font=open_font(face))
+    canvas = Image.new("L", (3 * _DRAWN, 3 * _DRAWN))
+    ImageDraw.Draw(canvas).text((_DRAWN, _DRAWN), letter, fill=255, font=_open_font(face))
     box = canvas.getbbox()
     longer = max(box[2] - box[0], box[3] - box[1])
     left, top = (box[0] + box[2] - longer) / 2, (box[1] + box[3] - longer) / 2
@@ -99,43 +103,43 @@ def letter_shape(letter: str, face: str, side: int) -> np.ndarray:
 
 def letter_atlas(letter: str, side: int) -> torch.Tensor:
     """The letter in every face that holds it, ``(n_faces, side, side)``."""
-    shapes = [letter_shape(letter, face, side) for face in faces_of(letter)]
+    shapes = [_letter_shape(letter, face, side) for face in _faces_of(letter)]
     return torch.from_numpy(np.stack(shapes))
 
 
-def base_letters(split: str) -> list[str]:
+def _base_letters(split: str) -> list[str]:
     """All letters of the split's scripts, in the order of their code points."""
-    ranges = (range(ord(first), ord(last) + 1) for first, last in ALPHABETS[split])
+    ranges = (range(ord(first), ord(last) + 1) for first, last in _ALPHABETS[split])
     letters = (chr(point) for points in ranges for point in points)
     return [x for x in letters if x.isalpha() and not unicodedata.decomposition(x)]
 
 
-def similarity(a: list[str], b: list[str]) -> torch.Tensor:
+def _similarity(a: list[str], b: list[str]) -> torch.Tensor:
     """How much letters look alike, ``(len(a), len(b))``, 1 = the same shape.
 
     The correlation of their slightly blurred shapes, the best over the upright faces of either
     and over small shifts.
     """
-    a, b = upright_shapes(a), upright_shapes(b)
+    a, b = _upright_shapes(a), _upright_shapes(b)
     flat = a.flatten(2).flatten(0, 1)
     best = torch.full((len(flat), b.shape[:2].numel()), -1.0)
-    for shift in product(range(-SHIFT, SHIFT + 1), repeat=2):
+    for shift in product(range(-_SHIFT, _SHIFT + 1), repeat=2):
         moved = b.roll(shift, (2, 3)).flatten(2).flatten(0, 1)
         best = torch.maximum(best, flat @ moved.T)
     return best.view(*a.shape[:2], *b.shape[:2]).amax((1, 3))
 
 
-def upright_shapes(letters: list[str]) -> torch.Tensor:
+def _upright_shapes(letters: list[str]) -> torch.Tensor:
     """Shapes to compare: mean 0, norm 1, with a margin to be shifted in, ``(n, n_faces, s, s)``.
 
     The plain face stands in for one that lacks the letter.
     """
     shapes = []
     for letter in letters:
-        held = faces_of(letter)
-        faces = [face if face in held else UPRIGHT[0] for face in UPRIGHT]
-        shapes.append([letter_shape(letter, face, COMPARED) for face in faces])
-    padded = F.pad(torch.from_numpy(np.array(shapes)), (SHIFT + 1,) * 4)
+        held = _faces_of(letter)
+        faces = [face if face in held else _UPRIGHT[0] for face in _UPRIGHT]
+        shapes.append([_letter_shape(letter, face, _COMPARED) for face in faces])
+    padded = F.pad(torch.from_numpy(np.array(shapes)), (_SHIFT + 1,) * 4)
     blurred = F.avg_pool2d(padded, 3, 1, padding=1)
     centred = blurred - blurred.mean((2, 3), keepdim=True)
     return F.normalize(centred.flatten(2), dim=2).view_as(centred)
@@ -148,13 +152,13 @@ def letters_of(split: str) -> tuple[str, ...]:
     Letters that look like one of train leave val, and those that look like one of train or val
     leave test. Of the rest, each next choice is the one least like those chosen before.
     """
-    candidates = base_letters(split)
-    for other in EARLIER[split]:
-        nearest = similarity(candidates, base_letters(other)).amax(1)
-        candidates = [x for x, near in zip(candidates, nearest, strict=True) if near < LOOK_ALIKE]
-    alike = similarity(candidates, candidates)
+    candidates = _base_letters(split)
+    for other in _EARLIER[split]:
+        nearest = _similarity(candidates, _base_letters(other)).amax(1)
+        candidates = [x for x, near in zip(candidates, nearest, strict=True) if near < _LOOK_ALIKE]
+    alike = _similarity(candidates, candidates)
     chosen = [0]
-    while len(chosen) < N_CLASSES[split]:
+    while len(chosen) < _N_CLASSES[split]:
         nearest = alike[chosen].amax(0)
         nearest[chosen] = torch.inf
         chosen.append(int(nearest.argmin()))

@@ -12,15 +12,15 @@ from torch.nn import functional as F
 
 VERSION = 1  # raise it when the code below comes to draw other images of the same parameters
 
-ROLLS = 128  # random numbers set aside for an image, more than are used
-WARP_KNOTS = 4  # per side, of the grid that bends a letter
-GROUND_KNOTS = 3  # per side, of the grid that shades the ground
-SCRATCHES = 2
-CHUNK_PIXELS = 2**20  # drawn at a time, to bound memory
+_ROLLS = 128  # random numbers set aside for an image, more than are used
+_WARP_KNOTS = 4  # per side, of the grid that bends a letter
+_GROUND_KNOTS = 3  # per side, of the grid that shades the ground
+_SCRATCHES = 2
+_CHUNK_PIXELS = 2**20  # drawn at a time, to bound memory
 
 
 @dataclass(frozen=True)
-class Nuisance:
+class _Nuisance:
     """How much images of one letter differ. A single number is an extent, either way of zero."""
 
     turn: float = 25.0  # degrees
@@ -39,10 +39,10 @@ class Nuisance:
     noise: float = 0.1
 
 
-NUISANCE = Nuisance()
+NUISANCE = _Nuisance()
 
 
-class Rolls:
+class _Rolls:
     """Uniform random numbers, a row an image, dealt out in columns."""
 
     def __init__(self, rows: np.ndarray):
@@ -72,46 +72,46 @@ def render(atlas: torch.Tensor, n: int, size: int, seed: int) -> torch.Tensor:
     """
     seeds = [VERSION, seed, 0], [VERSION, seed, 1]
     dice, grain = (np.random.Generator(np.random.PCG64(x)) for x in seeds)
-    step = max(1, CHUNK_PIXELS // (2 * size) ** 2)
+    step = max(1, _CHUNK_PIXELS // (2 * size) ** 2)
     images = []
     for start in range(0, n, step):
         count = min(step, n - start)
-        rolls = Rolls(dice.random((count, ROLLS), np.float32))
+        rolls = _Rolls(dice.random((count, _ROLLS), np.float32))
         noise = torch.from_numpy(grain.random((count, 3, size, size), np.float32))
-        images.append(compose(atlas, rolls, noise, size))
+        images.append(_compose(atlas, rolls, noise, size))
     return torch.cat(images)
 
 
-def compose(atlas: torch.Tensor, rolls: Rolls, noise: torch.Tensor, size: int) -> torch.Tensor:
+def _compose(atlas: torch.Tensor, rolls: _Rolls, noise: torch.Tensor, size: int) -> torch.Tensor:
     """Ground, scratches, letter, polarity and noise, one over the other."""
-    ink = letters(atlas, rolls, size)
+    ink = _letters(atlas, rolls, size)
     brightness = rolls.between(NUISANCE.ground, 1, 1, 1)
-    image = ground(brightness, rolls, size)
+    image = _ground(brightness, rolls, size)
     brightness = brightness - rolls.between(NUISANCE.contrast, 1, 1, 1)
     colour = (brightness + rolls.around(NUISANCE.tint, 3, 1, 1)).clamp(0, 1)
-    for _ in range(SCRATCHES):
-        image = torch.lerp(image, colour, scratch(rolls, size))
+    for _ in range(_SCRATCHES):
+        image = torch.lerp(image, colour, _scratch(rolls, size))
     image = torch.lerp(image, colour, ink)
     image = torch.where(rolls.take(1, 1, 1) < NUISANCE.inverted, 1 - image, image)
     image = image + NUISANCE.noise * (2 * noise - 1)
     return (image.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def letters(atlas: torch.Tensor, rolls: Rolls, size: int) -> torch.Tensor:
+def _letters(atlas: torch.Tensor, rolls: _Rolls, size: int) -> torch.Tensor:
     """Opacity of each image's letter in a random face, ``(n, 1, size, size)``.
 
     Sampled at double size and averaged, so that edges are smooth.
     """
     face = (rolls.take() * len(atlas)).long()
-    knots = rolls.around(NUISANCE.warp, 2, WARP_KNOTS, WARP_KNOTS)
+    knots = rolls.around(NUISANCE.warp, 2, _WARP_KNOTS, _WARP_KNOTS)
     bend = F.interpolate(knots, size=2 * size, mode="bilinear", align_corners=True)
-    grid = F.affine_grid(placement(rolls), [len(face), 1, 2 * size, 2 * size], align_corners=False)
+    grid = F.affine_grid(_placement(rolls), [len(face), 1, 2 * size, 2 * size], align_corners=False)
     grid = grid + bend.permute(0, 2, 3, 1)
     drawn = F.grid_sample(atlas[face].unsqueeze(1), grid, align_corners=False)
     return F.avg_pool2d(drawn, 2)
 
 
-def placement(rolls: Rolls) -> torch.Tensor:
+def _placement(rolls: _Rolls) -> torch.Tensor:
     """Maps from image to letter coordinates, ``(n, 2, 3)``: turn, shear, size and shift."""
     angle = torch.deg2rad(rolls.around(NUISANCE.turn))
     shear, stretch = rolls.around(NUISANCE.shear), rolls.around(NUISANCE.stretch)
@@ -125,15 +125,15 @@ def placement(rolls: Rolls) -> torch.Tensor:
     return torch.cat([linear, -linear @ shift], 2)
 
 
-def ground(brightness: torch.Tensor, rolls: Rolls, size: int) -> torch.Tensor:
+def _ground(brightness: torch.Tensor, rolls: _Rolls, size: int) -> torch.Tensor:
     """Softly shaded ground, ``(n, 3, size, size)``."""
     colour = brightness + rolls.around(NUISANCE.tint, 3, 1, 1)
-    shades = colour + rolls.around(NUISANCE.shade, 3, GROUND_KNOTS, GROUND_KNOTS)
+    shades = colour + rolls.around(NUISANCE.shade, 3, _GROUND_KNOTS, _GROUND_KNOTS)
     smooth = F.interpolate(shades, size=size, mode="bilinear", align_corners=True)
     return smooth.clamp(0, 1)
 
 
-def scratch(rolls: Rolls, size: int) -> torch.Tensor:
+def _scratch(rolls: _Rolls, size: int) -> torch.Tensor:
     """Opacity of a thin arc of a circle through the image, ``(n, 1, size, size)``."""
     along = (torch.arange(size) + 0.5) * 2 / size - 1
     through, angle = rolls.around(1.0, 2, 1, 1), torch.pi * rolls.around(1.0, 1, 1)

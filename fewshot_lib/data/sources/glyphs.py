@@ -21,7 +21,7 @@ from fewshot_lib.data.sources._glyph_alphabets import (
 from fewshot_lib.data.sources._glyph_rendering import NUISANCE, VERSION, render
 from fewshot_lib.spec.parameters import DataParams
 
-IMAGES_PER_CLASS = 600
+_IMAGES_PER_CLASS = 600
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
@@ -43,13 +43,13 @@ def load(params: DataParams, split: str) -> ImageBank:
         InputError: one of Matplotlib's fonts is missing.
     """
     letters = letters_of(split)
-    n = params.images_per_class or IMAGES_PER_CLASS
-    names = [class_name(letter) for letter in letters]
+    n = params.images_per_class or _IMAGES_PER_CLASS
+    names = [_class_name(letter) for letter in letters]
     return ImageBank(
         images=torch.cat([draw(letter, n, params.image_size) for letter in letters]),
         labels=torch.arange(len(letters)).repeat_interleave(n),
         class_names=names,
-        ids=[f"{identifier(name)}_{i:04}" for name in names for i in range(n)],
+        ids=[f"{_identifier(name)}_{i:04}" for name in names for i in range(n)],
         mean=MEAN,
         std=STD,
         fingerprint=fingerprint(params, split),
@@ -61,11 +61,11 @@ def draw(letter: str, n: int, size: int) -> torch.Tensor:
     return render(letter_atlas(letter, 2 * size), n, size, seed=ord(letter))
 
 
-def class_name(letter: str) -> str:
+def _class_name(letter: str) -> str:
     """``θ`` is called ``Greek small letter theta``."""
     return unicodedata.name(letter).capitalize()
 
 
-def identifier(name: str) -> str:
+def _identifier(name: str) -> str:
     """``Greek small letter theta`` becomes ``greek_small_theta``."""
     return name.lower().replace(" letter", "").replace(" ", "_").replace("-", "_")

@@ -11,7 +11,7 @@ from pathlib import Path
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.engines.board import meanwhile
 from fewshot_lib.experiments.runs import RESULT, SPEC
-from fewshot_lib.files import replacing
+from fewshot_lib.files import atomic_file
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 
 POLL = 1.0  # seconds between two looks for a new epoch
@@ -67,7 +67,7 @@ class Storage:
         base = self.path(folder.name) + "/"
         names = [str(p).partition(base)[2] for p in self.files.find(base)]
         for name in sorted((n for n in names if not n.endswith(".part")), key=RESULT.__eq__):
-            with replacing(folder / name) as temporary:
+            with atomic_file(folder / name) as temporary:
                 self.files.get_file(base + name, str(temporary))
 
 

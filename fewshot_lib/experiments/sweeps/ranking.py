@@ -11,7 +11,7 @@ from fewshot_lib.experiments.matrix import difference_over_seeds, over_seeds
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.experiments.sweeps.plan import Plan, Setting
 from fewshot_lib.experiments.sweeps.search import runs_of, search, train
-from fewshot_lib.files import harmless
+from fewshot_lib.files import spreadsheet_safe
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import Interval, of_intervals, verdict
 from fewshot_lib.spec.words import differing, episode_shape, shown
@@ -129,7 +129,7 @@ def plain(value: Any) -> Any:
     """A number as it is; anything else as text that no spreadsheet takes for a formula."""
     if isinstance(value, int | float):
         return value
-    return harmless(shown(value))
+    return spreadsheet_safe(shown(value))
 
 
 def listed(values) -> str:
