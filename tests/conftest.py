@@ -23,7 +23,6 @@ METHODS = {
     "hallucination": {"method": "hallucination", "n_aug": 3},
     "adversarial": {"method": "adversarial"},
     "afhn": {"method": "adversarial", "variant": "afhn"},
-    "mixed": {"method": "adversarial", "variant": "mixed", "n_aug": 3},
     "averaged": {"method": "hallucination", "n_aug": 3, "residual": True, "ema": 0.5},
 }
 

@@ -139,7 +139,7 @@ def read_run(folder: Path) -> Run:
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise InputError(f"{path}: expected lines of the form 'name: value'")
     try:
-        run = Run(Spec.check(values), folder)
+        run = Run(Spec.stored(values), folder)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     check_results(run)

@@ -1,7 +1,7 @@
 """All methods by name."""
 
 from fewshot_lib.learning.adversarial import AdversarialLearner
-from fewshot_lib.learning.afhn import AFHNLearner, MixedLearner
+from fewshot_lib.learning.afhn import AFHNLearner
 from fewshot_lib.learning.prototypical import (
     ClassificationLearner,
     HallucinationLearner,
@@ -9,7 +9,7 @@ from fewshot_lib.learning.prototypical import (
 )
 from fewshot_lib.spec.parameters import Spec
 
-VARIANTS = {"original": AdversarialLearner, "afhn": AFHNLearner, "mixed": MixedLearner}
+VARIANTS = {"original": AdversarialLearner, "afhn": AFHNLearner}
 
 
 def make_learner(spec: Spec) -> PrototypicalLearner:

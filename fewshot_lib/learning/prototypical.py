@@ -35,7 +35,6 @@ class PrototypicalLearner(nn.Module):
     network: type[nn.Module] = PrototypicalNet
     encoder_name = "net.extractor"  # in the state dict
     compiled = ("episode_loss",)  # methods that are, where the plan says so
-    scheduled = ("main",)  # optimizers whose rates fall as the spec says
 
     def __init__(self, spec: Spec):
         super().__init__()

@@ -167,9 +167,8 @@ def set_learning_rates(
 ) -> None:
     """Rates from now on: those of the optimizers that follow the schedule; others keep theirs."""
     factor = learning_rate(learner.spec, epoch, step) / learner.spec.lr
-    for name in learner.scheduled:
-        for group in optimizers[name].param_groups:
-            group["lr"] = factor * optimizers[name].defaults["lr"] * group.get("relative_lr", 1)
+    for group in optimizers["main"].param_groups:
+        group["lr"] = factor * learner.spec.lr * group.get("relative_lr", 1)
 
 
 def selection_episodes(spec: Spec, bank: ImageBank) -> torch.Tensor:

@@ -70,7 +70,7 @@ def load_trained(path: Path) -> Trained:
     about, weights = read_weights(path)
     try:
         mean, std = (three_numbers(about[name]) for name in ("mean", "std"))
-        spec = Spec.check(about["spec"])
+        spec = Spec.stored(about["spec"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} was not written by this version: {error}") from None
     learner = make_learner(spec).to(memory_format=torch.channels_last)

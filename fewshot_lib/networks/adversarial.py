@@ -32,13 +32,13 @@ class Generator(Hallucinator):
 
     layers_name = "generate"
 
-    def __init__(self, size: int, noise_size: int = NOISE_SIZE, residual: bool = False):
+    def __init__(self, size: int, noise_size: int = NOISE_SIZE):
         layers = nn.Sequential(
             nn.Linear(size + noise_size, size // 4),
             nn.ReLU(inplace=True),
             nn.Linear(size // 4, size),
         )
-        super().__init__(layers, residual)
+        super().__init__(layers)
 
 
 class Discriminator(nn.Module):

@@ -24,7 +24,7 @@ class Hallucinator(nn.Module):
 
     layers_name: str
 
-    def __init__(self, layers: nn.Sequential, residual: bool):
+    def __init__(self, layers: nn.Sequential, residual: bool = False):
         super().__init__()
         self.residual = residual
         self.add_module(self.layers_name, layers)

@@ -97,7 +97,7 @@ class TrainingParams(DataParams):
 
 
 USED_BY = {
-    "n_aug": {"hallucination", "adversarial"},
+    "n_aug": {"hallucination"},
     "n_aug_test": {"hallucination", "adversarial"},
     "n_classes": {"classification"},
     "residual": {"hallucination"},
@@ -105,7 +105,6 @@ USED_BY = {
     "variant": {"adversarial"},
     "gan_lr": {"adversarial"},
     "fake_weight": {"adversarial"},
-    "gan_weight": {"adversarial"},
 }
 
 
@@ -116,6 +115,8 @@ OF_EPISODES = {"n_way", "n_shot", "n_query", "n_shot_test", "distance", "flip_te
     "distance_scale",
     "distance_normalise",
 }
+
+_GONE = {"gan_weight": 0.1}  # fields of earlier versions: a run that has the default is still one
 
 
 class Spec(TrainingParams):
@@ -129,10 +130,9 @@ class Spec(TrainingParams):
     n_aug_test: Annotated[int, Field(ge=0)] | None = None  # None: as in training
     residual: bool = False  # hallucination only: fakes start as copies of the real feature
     hallucinator_lr: Positive | None = None  # hallucination only: at first; None: as lr
-    variant: Literal["original", "afhn", "mixed"] = "original"  # adversarial only
+    variant: Literal["original", "afhn"] = "original"  # adversarial only
     gan_lr: Positive = 1e-4  # adversarial only: Adam of generator and discriminator
     fake_weight: Positive | None = None  # adversarial only; None: 0.5 / the generator's loss
-    gan_weight: NonNegative = 0.1  # variant mixed: of the critic's part in the generator's loss
 
     @model_validator(mode="before")
     @classmethod
@@ -148,19 +148,15 @@ class Spec(TrainingParams):
             default = 0 if name == "n_aug_test" else type(self).model_fields[name].default
             if self.method not in methods and getattr(self, name) != default:
                 raise ValueError(f"method '{self.method}' does not use {name}: leave it out")
-        if self.method == "adversarial":
-            self._takes_what_its_variant_uses()
         if self.method == "classification" and self.n_classes < 2:
             raise ValueError("method 'classification' needs n_classes, 2 or more")
         return self
 
-    def _takes_what_its_variant_uses(self) -> None:
-        if self.variant == "mixed" and not self.n_aug:
-            raise ValueError("variant 'mixed' needs n_aug, 1 or more")
-        for name in ("n_aug", "gan_weight"):
-            default = type(self).model_fields[name].default
-            if self.variant != "mixed" and getattr(self, name) != default:
-                raise ValueError(f"variant '{self.variant}' does not use {name}: leave it out")
+    @classmethod
+    def stored(cls, values: dict[str, Any]) -> Self:
+        """The spec of a run that may be older than this version; errors are those of ``check``."""
+        known = {k: v for k, v in {**values}.items() if (k, v) not in _GONE.items()}
+        return cls.check(known)
 
     def pretraining(self, n_classes: int, n_images: int) -> Self:
         """The classifier that this run starts from.

@@ -153,13 +153,6 @@ def judge_alone(learner, bank, episode, n_shot, noise):
     images, n_way = make_batch(bank, episode, CPU), len(episode)
     if noise is None:
         mixed = real = learner.net(images)
-    elif learner.spec.variant == "mixed":
-        raw = learner.raw(images).view(n_way, -1, 64)
-        support = raw[:, :n_shot].unsqueeze(-2)
-        fakes = learner.generator(support.squeeze(-2), noise)
-        means = torch.cat([support, fakes], dim=-2).mean(-2)
-        mixed = learner.net.mlp(torch.cat([means, raw[:, n_shot:]], dim=1))
-        real = learner.net.mlp(raw)
     else:
         padded = torch.zeros(*episode.shape, *noise.shape[2:])
         padded[:, :n_shot] = noise

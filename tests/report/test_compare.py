@@ -238,7 +238,7 @@ def test_a_report_stands_for_its_main_runs(make_spec, write_report):
     with pytest.raises(InputError, match="report 'tiny' has no finished run"):
         find_entries(["tiny"])
     adversarial = {"method": "adversarial"}
-    variants = ({}, {"variant": "afhn"}, {"variant": "mixed", "n_aug": Problem3().n_aug})
+    variants = ({}, {"variant": "afhn"})
     methods = [{}, *(adversarial | variant for variant in variants)]
     runs = [run(make_spec(epochs=1, **m)) for m in methods]
     for argument in ("tiny", "reports/tiny", str(folder)):
