@@ -9,7 +9,7 @@ from fewshot_lib.experiments.lookup import Entry
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import Interval
-from fewshot_lib.spec.words import describe, differing, episode_shape, shown
+from fewshot_lib.spec.words import differing_values, episode_shape, run_title, value_text
 
 IN_A_NAME = 3  # parameters; runs that differ in more are told apart by their folders
 
@@ -18,7 +18,7 @@ def unique_names(entries: Sequence[Entry]) -> list[str]:
     """A short name for each run; equal ones are told apart by what differs, or by their folders."""
     several = len({entry.report for entry in entries if entry.report}) > 1
     bases = [
-        f"{e.report}: {describe(e.run.spec)}" if several and e.report else describe(e.run.spec)
+        f"{e.report}: {run_title(e.run.spec)}" if several and e.report else run_title(e.run.spec)
         for e in entries
     ]
     names = list(bases)
@@ -32,8 +32,8 @@ def unique_names(entries: Sequence[Entry]) -> list[str]:
 
 def distinctions(runs: Sequence[Run]) -> list[str]:
     """Different words for each of these runs."""
-    odd = differing([run.spec for run in runs])
-    columns = [[f"{name} {shown(value)}" for value in odd[name]] for name in odd]
+    odd = differing_values([run.spec for run in runs])
+    columns = [[f"{name} {value_text(value)}" for value in odd[name]] for name in odd]
     options = [[", ".join(row) for row in zip(*columns, strict=True)]] if columns else []
     options = options if len(odd) <= IN_A_NAME and "data_dir" not in odd else []
     options += [[run.folder.name for run in runs], [str(run.folder) for run in runs]]

@@ -14,7 +14,7 @@ from fewshot_lib.files import project_root, runs_folder
 from fewshot_lib.learning.checkpoints import HISTORY, WEIGHTS
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import PROBLEMS, ReportParams, headline_specs
-from fewshot_lib.spec.profiles import read_yaml
+from fewshot_lib.spec.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)

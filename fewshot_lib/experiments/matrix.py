@@ -130,7 +130,7 @@ def run_seeds(specs: Mapping[tuple[Hashable, int], Spec], **how: Any) -> dict[An
     """The runs of all these specs, gathered by name; all are made at once.
 
     Args:
-        specs: by name and seed, as of ``ReportParams.seeded``.
+        specs: by name and seed, as of ``ReportParams.seed_specs``.
         how: as of ``run_matrix``.
     """
     runs = run_matrix(specs, **how)

@@ -27,7 +27,7 @@ from fewshot_lib.learning.training import train
 from fewshot_lib.learning.weights import CLASS_MEANS, kept_class_means, load_trained
 from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.spec.parameters import DataParams, Spec
-from fewshot_lib.spec.words import describe
+from fewshot_lib.spec.words import run_title
 
 RESULT, SPEC, LOCK = "result.json", "spec.yaml", ".lock"
 
@@ -166,7 +166,7 @@ def run(spec: Spec) -> Run:
     """The run of this spec: found if it is complete, else trained, resumed where it stopped."""
     folder = run_folder(spec)
     folder.mkdir(parents=True, exist_ok=True)
-    with hold_lock(folder / LOCK, describe(spec)):
+    with hold_lock(folder / LOCK, run_title(spec)):
         if not (folder / RESULT).exists():
             make(spec, folder)
     return Run(spec, folder)

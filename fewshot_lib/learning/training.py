@@ -20,7 +20,7 @@ from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.steps import Episode, Metrics, Optimizers
 from fewshot_lib.progress import Progress
 from fewshot_lib.spec.parameters import Spec
-from fewshot_lib.spec.words import describe
+from fewshot_lib.spec.words import run_title
 
 Weights = dict[str, torch.Tensor]
 
@@ -49,7 +49,7 @@ def train(
     training = begin(spec, pretrained or {})
     checkpoints.load(folder, training)
     history = training.history
-    progress = Progress(describe(spec), spec.epochs, spec.episodes, len(history))
+    progress = Progress(run_title(spec), spec.epochs, spec.episodes, len(history))
     val_episodes = selection_episodes(spec, val_bank)
     train_bank, val_bank = (place(bank, default_device()) for bank in (train_bank, val_bank))
     for epoch in range(len(history) + 1, spec.epochs + 1):
@@ -139,7 +139,7 @@ def require_finite(spec: Spec, steps: list[Metrics], epoch: int) -> None:
 
 def diverged(spec: Spec, what: str, epoch: int, episode: int) -> InputError:
     return InputError(
-        f"{describe(spec)} diverged: its {what} is not finite in epoch {epoch}, episode {episode} "
+        f"{run_title(spec)} diverged: its {what} is not finite in epoch {epoch}, episode {episode} "
         f"(the epochs before are kept): lower lr={spec.lr:g}"
     )
 

@@ -18,7 +18,7 @@ from fewshot_lib.report.provenance import provenance
 from fewshot_lib.report.render import page_title, prepared, render_notebook
 from fewshot_lib.report.send import Destination, is_address
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS, ReportParams
-from fewshot_lib.spec.profiles import load_params, select
+from fewshot_lib.spec.profiles import load_params, problem_names
 
 SUMMARY = "summary"  # the notebook that becomes the front page, if there is one
 INTERRUPT_STATUS = 130
@@ -44,7 +44,7 @@ def make_report(
         InputError: something is wrong that can be known before anything runs, or the report
             cannot be sent to its address.
     """
-    names = select(only)
+    names = problem_names(only)
     params = load_params(profile, names, settings)
     for name in names:
         check_notebook(name)

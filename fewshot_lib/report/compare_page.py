@@ -24,7 +24,7 @@ from fewshot_lib.report.pages import (
     render_page,
 )
 from fewshot_lib.report.provenance import provenance
-from fewshot_lib.spec.words import differing, shared, short_names, shown
+from fewshot_lib.spec.words import differing_values, equal_values, short_names, value_text
 
 TITLE = "Runs compared"
 
@@ -74,7 +74,7 @@ def page_values(
 ) -> dict[str, Any]:
     """What the template shows."""
     specs = [run.spec for run in runs.values()]
-    same = {name: shown(value) for name, value in shared(specs).items()}
+    same = {name: value_text(value) for name, value in equal_values(specs).items()}
     made = provenance("")
     del made["profile"]
     return {
@@ -84,7 +84,9 @@ def page_values(
         "shapes": sorted({row["shape"] for row in rows}),
         "missing": missing,
         "n_episodes": n_episodes,
-        "parameters": {name: list(map(shown, v)) for name, v in differing(specs).items()},
+        "parameters": {
+            name: list(map(value_text, v)) for name, v in differing_values(specs).items()
+        },
         "same": {name: value for name, value in same.items() if name in MAIN},
         "same_too": {name: value for name, value in same.items() if name not in MAIN},
         "curves": curves(runs),

@@ -15,7 +15,7 @@ from fewshot_lib.notebook import figures, style
 from fewshot_lib.progress import duration
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
-from fewshot_lib.spec.words import episode_shape, short_names, shown
+from fewshot_lib.spec.words import episode_shape, short_names, value_text
 
 # What one line tells of what is the same; the rest can be unfolded.
 MAIN = {
@@ -117,4 +117,4 @@ def parameter_table(status: Status) -> list[tuple[str, list[str]]]:
     """One row per parameter, one value per notebook."""
     columns = [entry.get("parameters", {}) for entry in status.entries.values()]
     names = dict.fromkeys(name for column in columns for name in column)
-    return [(name, [shown(column.get(name)) for column in columns]) for name in names]
+    return [(name, [value_text(column.get(name)) for column in columns]) for name in names]

@@ -17,7 +17,7 @@ from fewshot_lib.files import write_text
 from fewshot_lib.report.execute import assigned
 from fewshot_lib.report.markup import FigureError, Numbers, Renderer, figure, numbered, tidy_tables
 from fewshot_lib.report.pages import HERE, Page, neighbours
-from fewshot_lib.spec.words import shown
+from fewshot_lib.spec.words import value_text
 
 BANNER, INJECTED = "papermill-error-cell-tag", "injected-parameters"
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
@@ -125,7 +125,7 @@ def parameter_rows(notebook: NotebookNode) -> list[tuple[str, str, str, bool]]:
     for name, node in assigned(tagged[0]).items():
         own = ast.literal_eval(node)
         value = given.get(name, own)
-        rows.append((name, shown(value), comments.get(node.end_lineno, ""), value != own))
+        rows.append((name, value_text(value), comments.get(node.end_lineno, ""), value != own))
     return rows
 
 

@@ -26,7 +26,7 @@ from fewshot_lib.report.pages import (
     render_page,
 )
 from fewshot_lib.report.provenance import provenance
-from fewshot_lib.spec.words import shared, shown
+from fewshot_lib.spec.words import equal_values, value_text
 
 SETTINGS, RUNS, INDEX = "settings", "runs", "index.html"
 LONGEST = 40  # characters of a name that figures have room for
@@ -77,7 +77,7 @@ def page_values(
     """What the template shows."""
     title = f"Sweep {name}"
     specs = [run.spec for result in results for run in result.runs]
-    same = {key: shown(value) for key, value in shared(specs).items()}
+    same = {key: value_text(value) for key, value in equal_values(specs).items()}
     made = provenance("")
     del made["profile"]
     rows = ranking(results)
@@ -112,7 +112,7 @@ def sampled(plan: Plan) -> str:
     words = {
         name: f"from {one.low} to {one.high}{', logarithmic' if one.log else ''}"
         if isinstance(one, Range)
-        else f"one of {' · '.join(map(shown, one))}"
+        else f"one of {' · '.join(map(value_text, one))}"
         for name, one in plan.ranges.items()
     }
     return f"{plan.params.trials} trials, sampled by Optuna: " + "; ".join(
@@ -125,7 +125,7 @@ def ranking(results: Sequence[Result]) -> list[Row]:
     columns = varied(results)
     rows = []
     for place, result in enumerate(results):
-        values = [shown(column[place]) for column in columns.values()]
+        values = [value_text(column[place]) for column in columns.values()]
         pairs = dict(zip(columns, values, strict=True))
         gap = None if place == 0 else result.minus(results[0])
         rows.append(

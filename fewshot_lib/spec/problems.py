@@ -28,7 +28,7 @@ class ReportParams(TrainingParams):
         }
         return Spec.check(values | changes)
 
-    def seeded(self, specs: Mapping[Any, Spec]) -> dict[tuple[Any, int], Spec]:
+    def seed_specs(self, specs: Mapping[Any, Spec]) -> dict[tuple[Any, int], Spec]:
         """Each of these runs with every seed, under its name and the seed."""
         return {
             (name, seed): Spec.check(spec.model_dump() | {"seed": seed})
@@ -44,7 +44,7 @@ class CompareParams(ReportParams):
     n_query_compare: Count | None = None
     episodes_compare: Count = 100  # per epoch
 
-    def compared(self, **changes) -> Spec:
+    def compare_spec(self, **changes) -> Spec:
         equal = {
             "n_way": self.n_way_compare,
             "n_query": self.n_query_compare,
@@ -54,7 +54,7 @@ class CompareParams(ReportParams):
 
     def shot_spec(self, n_shot: int) -> Spec:
         """Problem 1's network, trained and tested with this many shots."""
-        return self.compared(n_shot=n_shot, n_shot_test=n_shot)
+        return self.compare_spec(n_shot=n_shot, n_shot_test=n_shot)
 
 
 class Problem1(CompareParams):
@@ -75,7 +75,9 @@ class Problem1(CompareParams):
         """Distance name to run, all else equal."""
         scales = {"cosine": self.cosine_scale}
         return {
-            name: self.compared(distance=name, distance_scale=scales.get(name, self.distance_scale))
+            name: self.compare_spec(
+                distance=name, distance_scale=scales.get(name, self.distance_scale)
+            )
             for name in self.distances
         }
 
@@ -108,8 +110,8 @@ class Problem2(CompareParams):
 
     def aug_spec(self, n_aug: int) -> Spec:
         if not n_aug:
-            return self.compared()
-        return self.compared(method="hallucination", n_aug=n_aug, n_aug_test=n_aug)
+            return self.compare_spec()
+        return self.compare_spec(method="hallucination", n_aug=n_aug, n_aug_test=n_aug)
 
 
 class Problem3(ReportParams):
@@ -126,9 +128,9 @@ class Problem3(ReportParams):
     tsne_fakes: Count = 3  # per image
 
     def main_spec(self) -> Spec:
-        return self.adversarial("original")
+        return self.adversarial_spec("original")
 
-    def adversarial(self, variant: str) -> Spec:
+    def adversarial_spec(self, variant: str) -> Spec:
         return self.spec(method="adversarial", variant=variant)
 
     def specs(self) -> dict[str, Spec]:
@@ -137,8 +139,8 @@ class Problem3(ReportParams):
         return {
             "Problem 1": self.spec(**before),
             "Problem 2": self.spec(method="hallucination", **before),
-            "Problem 3": self.adversarial("original"),
-            "AFHN": self.adversarial("afhn"),
+            "Problem 3": self.adversarial_spec("original"),
+            "AFHN": self.adversarial_spec("afhn"),
         }
 
 
@@ -159,11 +161,11 @@ def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
     """The main run of every finished problem, and Problem 3's other variant."""
     specs = {f"Problem {name[-1]}": p.main_spec() for name, p in params.items()}
     if "problem3" in params:
-        specs["AFHN"] = params["problem3"].adversarial("afhn")
+        specs["AFHN"] = params["problem3"].adversarial_spec("afhn")
     return specs
 
 
-def headline_seeds(params: dict[str, ReportParams]) -> dict[tuple[str, int], Spec]:
+def headline_seed_specs(params: dict[str, ReportParams]) -> dict[tuple[str, int], Spec]:
     """The same runs with every seed of their problem, by name and seed."""
-    parts = [p.seeded(headline_specs({name: p})) for name, p in params.items()]
+    parts = [p.seed_specs(headline_specs({name: p})) for name, p in params.items()]
     return {key: spec for part in parts for key, spec in part.items()}

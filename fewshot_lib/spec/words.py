@@ -6,15 +6,15 @@ from typing import Any
 from fewshot_lib.spec.parameters import Spec
 
 
-def differing(specs: Sequence[Spec]) -> dict[str, list[Any]]:
+def differing_values(specs: Sequence[Spec]) -> dict[str, list[Any]]:
     """Parameters that are not the same for all: name to one value for each spec."""
     columns = {name: [getattr(spec, name) for spec in specs] for name in Spec.model_fields}
     return {name: v for name, v in columns.items() if any(value != v[0] for value in v)}
 
 
-def shared(specs: Sequence[Spec]) -> dict[str, Any]:
+def equal_values(specs: Sequence[Spec]) -> dict[str, Any]:
     """Parameters that are the same for all, with their value."""
-    odd = differing(specs)
+    odd = differing_values(specs)
     return {name: getattr(specs[0], name) for name in Spec.model_fields if name not in odd}
 
 
@@ -34,7 +34,7 @@ def episode_shape(spec: Spec) -> tuple[int, int, int]:
     return spec.n_way_test, spec.n_shot_test, spec.n_query_test
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     if value is None or value == []:
         return "–"
     if isinstance(value, list):
@@ -42,7 +42,7 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def describe(spec: Spec) -> str:
+def run_title(spec: Spec) -> str:
     """A short name for people: ``prototypical 30-way 1-shot euclidean``."""
     fakes = f" M={spec.n_aug}" if spec.n_aug else ""
     seed = f" seed {spec.seed}" if spec.seed else ""

@@ -19,7 +19,8 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import PROBLEMS
-from fewshot_lib.spec.profiles import read_settings, read_yaml
+from fewshot_lib.spec.profiles import read_settings
+from fewshot_lib.spec.yaml_text import read_yaml
 
 MODELS = {"spec": Spec, **PROBLEMS}
 FIELDS = [(model, name) for model in MODELS.values() for name in model.model_fields]

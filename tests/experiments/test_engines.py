@@ -25,7 +25,7 @@ from fewshot_lib.experiments.engines.params import EngineParams, engine_params
 from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import RESULT, run
 from fewshot_lib.files import runs_folder
-from fewshot_lib.spec.words import describe
+from fewshot_lib.spec.words import run_title
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -284,7 +284,7 @@ def test_progress_adds_up_over_all_runs(make_spec, project, monkeypatch):
     board, events = Board(todo, "here"), Events(project / "events")
 
     def tell(place: int, epoch: float, end: str = "\n") -> None:
-        run = describe(todo[place].spec)
+        run = run_title(todo[place].spec)
         event = {"event": "episode", "run": run, "epoch": epoch, "epochs": 10}
         with (project / "events" / f"{todo[place].name}.jsonl").open("a") as file:
             file.write(json.dumps(event) + end)

@@ -67,7 +67,7 @@ def test_the_best_of_one_problem_is_its_main_run(runs, problem):
 
 
 def test_afhn_takes_part_in_the_whole_report_but_is_not_problem_3(runs, params):
-    afhn = run(params["problem3"].adversarial("afhn"))
+    afhn = run(params["problem3"].adversarial_spec("afhn"))
     set_accuracy(afhn.folder, 0.9)
     assert best_run("quick") == afhn
     assert best_run("quick", 3).spec == runs["problem3"].spec

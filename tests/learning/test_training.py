@@ -18,7 +18,7 @@ from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.training import selection_episodes, train
 from fewshot_lib.progress import Progress
-from fewshot_lib.spec.words import describe
+from fewshot_lib.spec.words import run_title
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -362,14 +362,14 @@ def test_nothing_half_written_is_left(tmp_path, make_spec):
 
 
 def test_a_run_s_name_for_people(make_spec):
-    assert describe(make_spec(n_way=30)) == "prototypical 30-way 1-shot euclidean"
-    text = describe(make_spec(method="hallucination", n_aug=50, distance="cosine", seed=2))
+    assert run_title(make_spec(n_way=30)) == "prototypical 30-way 1-shot euclidean"
+    text = run_title(make_spec(method="hallucination", n_aug=50, distance="cosine", seed=2))
     assert text == "hallucination 3-way 1-shot M=50 cosine seed 2"
 
 
 def test_variants_have_names_of_their_own(make_spec):
     def name(**changes):
-        return describe(make_spec(method="adversarial", **changes))
+        return run_title(make_spec(method="adversarial", **changes))
 
     assert name() == "adversarial 3-way 1-shot euclidean"
     assert name(variant="afhn") == "afhn 3-way 1-shot euclidean"

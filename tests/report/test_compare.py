@@ -21,7 +21,7 @@ from fewshot_lib.learning.checkpoints import HISTORY, WEIGHTS
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.report.compare_page import difference_cells
 from fewshot_lib.spec.problems import Problem1, Problem3
-from fewshot_lib.spec.words import differing, shared, short_names
+from fewshot_lib.spec.words import differing_values, equal_values, short_names
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -112,12 +112,12 @@ def test_the_sign_says_whether_the_interval_excludes_zero(mean, sign, word):
 
 def test_only_parameters_that_differ_are_listed(make_spec):
     specs = [make_spec(), make_spec(lr=0.01), make_spec(n_shot=5)]
-    assert differing(specs) == {
+    assert differing_values(specs) == {
         "n_shot": [1, 1, 5],
         "lr": [0.003, 0.01, 0.003],
         "n_shot_test": [1, 1, 5],
     }
-    same = shared(specs)
+    same = equal_values(specs)
     assert not {"n_shot", "lr", "n_shot_test"} & same.keys()
     assert same["source"] == "mini_imagenet"
     assert same["image_size"] == 16

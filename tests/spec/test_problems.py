@@ -69,7 +69,7 @@ def test_every_number_of_hallucinated_features_is_trained_and_tested_alike():
 
 def test_every_setting_is_run_with_every_seed_and_nothing_else_changed():
     params = Problem2.check({"n_augs": [0, 3], "n_seeds": 2, "seed": 5})
-    seeded = params.seeded(params.aug_specs())
+    seeded = params.seed_specs(params.aug_specs())
     assert {key: spec.seed for key, spec in seeded.items()} == {
         (0, 5): 5,
         (0, 6): 6,
@@ -82,7 +82,7 @@ def test_every_setting_is_run_with_every_seed_and_nothing_else_changed():
 
 def test_one_seed_is_the_run_itself():
     params = Problem1.check({"seed": 3})
-    assert params.seeded({"main": params.main_spec()}) == {("main", 3): params.main_spec()}
+    assert params.seed_specs({"main": params.main_spec()}) == {("main", 3): params.main_spec()}
 
 
 def test_the_runs_before_the_improved_one_may_be_longer():

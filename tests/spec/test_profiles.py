@@ -9,7 +9,8 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.sweeps.plan import read_sweep
 from fewshot_lib.report.execute import assigned, check_notebook
 from fewshot_lib.spec.problems import PROBLEMS
-from fewshot_lib.spec.profiles import load_params, problem_params, read_yaml, select
+from fewshot_lib.spec.profiles import load_params, problem_names, problem_params
+from fewshot_lib.spec.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("params/*/problem*.yaml"))
@@ -39,15 +40,15 @@ def test_bad_yaml_names_file_and_line(text, message):
         read_yaml(text, "file")
 
 
-def test_select_keeps_the_reports_order():
-    assert select(["problem2,problem1"]) == ["problem1", "problem2"]
-    assert select(["problem2", "problem1"]) == ["problem1", "problem2"]
-    assert select([]) == list(PROBLEMS)
+def test_problem_names_keeps_the_reports_order():
+    assert problem_names(["problem2,problem1"]) == ["problem1", "problem2"]
+    assert problem_names(["problem2", "problem1"]) == ["problem1", "problem2"]
+    assert problem_names([]) == list(PROBLEMS)
 
 
-def test_select_suggests_the_nearest_problem():
+def test_problem_names_suggests_the_nearest_problem():
     with pytest.raises(InputError, match=r"unknown problem 'problm1' .*'problem1'"):
-        select(["problm1"])
+        problem_names(["problm1"])
 
 
 def test_file_then_settings(project):

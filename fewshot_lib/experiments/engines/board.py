@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fewshot_lib.experiments.engines.jobs import Job
 from fewshot_lib.progress import Progress, announce
-from fewshot_lib.spec.words import describe
+from fewshot_lib.spec.words import run_title
 
 
 class Board(Progress):
@@ -22,7 +22,7 @@ class Board(Progress):
 
     def __init__(self, jobs: list[Job], engine: str):
         self.ahead = {job.name: job.spec.epochs for job in jobs}
-        self.labels = {job.name: describe(job.spec) for job in jobs}
+        self.labels = {job.name: run_title(job.spec) for job in jobs}
         self.done_epochs: dict[str, float] = {}
         self.complete = 0
         super().__init__(f"{len(jobs)} runs, {engine}", sum(self.ahead.values()), 1)

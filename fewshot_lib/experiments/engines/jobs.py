@@ -16,7 +16,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.runs import RESULT, bank_for, run, run_folder
 from fewshot_lib.files import cache_folder, runs_folder
 from fewshot_lib.spec.parameters import DataParams, Spec
-from fewshot_lib.spec.words import describe
+from fewshot_lib.spec.words import run_title
 
 NAMED = 3  # failed runs that the error tells of
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -154,7 +154,7 @@ def raise_failures(jobs: Iterable[Job], outcomes: Mapping[str, Outcome]) -> None
 def in_words(failed: list[tuple[Job, Outcome]], n_jobs: int) -> str:
     if n_jobs == 1:
         return failed[0][1].error
-    told = [f"{describe(j.spec)} ({j.name}): {o.error}" for j, o in failed[:NAMED]]
+    told = [f"{run_title(j.spec)} ({j.name}): {o.error}" for j, o in failed[:NAMED]]
     more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
     start = f"{len(failed)} of {n_jobs} runs failed, the others are complete"
     return f"{start}: {'; '.join(told)}{more}"

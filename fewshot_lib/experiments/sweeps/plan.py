@@ -12,7 +12,8 @@ from fewshot_lib.errors import InputError, did_you_mean
 from fewshot_lib.files import project_root
 from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.parameters import Count, Positive, Spec
-from fewshot_lib.spec.profiles import absolute, read_yaml
+from fewshot_lib.spec.profiles import absolute
+from fewshot_lib.spec.yaml_text import read_yaml
 
 FIELDS = ("base", "grid", "list", "sample", "trials", "batch", "seeds")
 

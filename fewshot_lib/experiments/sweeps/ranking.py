@@ -14,7 +14,7 @@ from fewshot_lib.experiments.sweeps.search import runs_of, search, train
 from fewshot_lib.files import spreadsheet_safe
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import Interval, of_intervals, verdict
-from fewshot_lib.spec.words import differing, episode_shape, shown
+from fewshot_lib.spec.words import differing_values, episode_shape, value_text
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def sweep(plan: Plan, n_episodes: int) -> tuple[list[Result], list[Setting], Exc
 
 def varied(results: Sequence[Result]) -> dict[str, list[Any]]:
     """Parameters that are not the same for all settings: name to a value for each result."""
-    return differing([result.runs[0].spec for result in results])
+    return differing_values([result.runs[0].spec for result in results])
 
 
 def table(results: Sequence[Result]) -> pd.DataFrame:
@@ -129,7 +129,7 @@ def plain(value: Any) -> Any:
     """A number as it is; anything else as text that no spreadsheet takes for a formula."""
     if isinstance(value, int | float):
         return value
-    return spreadsheet_safe(shown(value))
+    return spreadsheet_safe(value_text(value))
 
 
 def listed(values) -> str:

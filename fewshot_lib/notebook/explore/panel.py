@@ -26,7 +26,7 @@ from fewshot_lib.notebook.explore.episode import (
 )
 from fewshot_lib.notebook.explore.widgets import STYLE, WIDE, Place, dropdown, progress_in, slider
 from fewshot_lib.spec.parameters import DataParams, Spec
-from fewshot_lib.spec.words import describe
+from fewshot_lib.spec.words import run_title
 
 ON_GLYPHS, ON_THESE = "glyphs", "these"
 NEW = [
@@ -132,7 +132,7 @@ class Panel:
             self.distance.disabled = self.net.value not in (ON_GLYPHS, ON_THESE)
             classes, images = len(explorer.bank.class_names), len(explorer.bank.labels)
             self.line.value = html.escape(
-                f"{describe(spec)}, trained on {spec.source}. Episodes come from {classes} "
+                f"{run_title(spec)}, trained on {spec.source}. Episodes come from {classes} "
                 f"classes with {images:,} images that it has not seen."
             )
 
@@ -263,4 +263,4 @@ class Panel:
 
 
 def label(spec: Spec, weights: Path) -> str:
-    return f"{describe(spec)}, {spec.source} {spec.image_size} px ({weights.parent.name})"
+    return f"{run_title(spec)}, {spec.source} {spec.image_size} px ({weights.parent.name})"

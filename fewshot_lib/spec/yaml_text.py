@@ -1,0 +1,50 @@
+"""YAML as people write it."""
+
+import re
+from typing import Any
+
+import yaml
+
+from fewshot_lib.errors import InputError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which ``1e-3`` is a number and a key given twice is an error."""
+
+    yaml_implicit_resolvers = {
+        first: list(pairs) for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"'{name}' is given twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+# PyYAML follows YAML 1.1, where a float needs a dot and a signed exponent.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_yaml(text: str, name: str) -> Any:
+    """Parse ``text``; ``name`` is what an error calls it.
+
+    Raises:
+        InputError: the text is not YAML or repeats a key.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"{name}{line}: {problem}") from None
+    except ValueError as error:  # 2020-13-45 has the shape of a date
+        raise InputError(f"{name}: {error}") from None
