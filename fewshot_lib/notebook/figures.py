@@ -13,42 +13,42 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from fewshot_lib.data.bank import ImageBank
-from fewshot_lib.experiments.matrix import SeedEvaluations, mean_history
+from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns, mean_history
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.notebook.style import CHANCE, INK, METHODS, QUIET, WIDTH, colours_of, show
 
-_Histories = pd.DataFrame | Sequence[pd.DataFrame]  # of one run, or of a setting's seeds
 _SINGLE = {"lw": 0.8, "alpha": 0.45, "zorder": 1.8}  # a single seed's line, below that of the mean
 
 
-def learning_curves(histories: Mapping[str, _Histories], chance: float | None = None) -> Figure:
+def learning_curves(runs: Mapping[str, SeedRuns]) -> Figure:
     """Training loss, and validation accuracy with its 95 % band, over epochs.
 
-    The band is that of the validation episodes, which all seeds share.
+    The band is that of the validation episodes, which all seeds share. A dashed line shows the
+    accuracy of guessing, where all are validated on as many classes.
 
     Args:
-        histories: name of the run to its history, or to those of several seeds: they are thin
-            lines then, below their mean; a method's name gives its colour.
-        chance: accuracy of guessing, 0 to 1.
+        runs: of several seeds each one is a thin line below their mean; a method's name gives
+            its colour.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
     figure.get_layout_engine().set(wspace=0.06)
-    colours = colours_of(histories)
+    colours = colours_of(runs)
     ends = [
-        _draw_curves(left, right, name, _as_seeds(of_seeds), colours[name])
-        for name, of_seeds in histories.items()
+        _draw_curves(left, right, name, one.histories, colours[name]) for name, one in runs.items()
     ]
     left.set(xlabel="epoch", ylabel="training loss")
     right.set(xlabel="epoch", ylabel="validation accuracy, %")
-    every = [history for of_seeds in histories.values() for history in _as_seeds(of_seeds)]
-    _nice_scale(left, pd.concat([history["loss"] for history in every]))
+    every = [history["loss"] for one in runs.values() for history in one.histories]
+    _nice_scale(left, pd.concat(every))
     for ax in (left, right):
         ax.xaxis.get_major_locator().set_params(integer=True)
     if len(ends) == 1:
         ends = []  # the title of the page says whose they are
-    if chance is not None:
-        right.axhline(100 * chance, color=CHANCE, ls=(0, (4, 3)), lw=1.2)
-        ends.append(("chance", right.get_xlim()[1], 100 * chance, QUIET))
+    ways = {one.spec.n_way_test for one in runs.values()}
+    if len(ways) == 1:
+        chance = 100 / ways.pop()
+        right.axhline(chance, color=CHANCE, ls=(0, (4, 3)), lw=1.2)
+        ends.append(("chance", right.get_xlim()[1], chance, QUIET))
     _label_ends(right, ends)
     return figure
 
@@ -67,10 +67,6 @@ def _draw_curves(
     right.plot(epoch, mean, **dot)
     right.fill_between(epoch, mean - half, mean + half, color=colour, alpha=0.18, lw=0)
     return name, epoch.iloc[-1], mean.iloc[-1], colour
-
-
-def _as_seeds(histories: _Histories) -> Sequence[pd.DataFrame]:
-    return [histories] if isinstance(histories, pd.DataFrame) else histories
 
 
 def _thin_lines(
@@ -182,16 +178,16 @@ def confusion(evaluation: Evaluation | SeedEvaluations, bank: ImageBank) -> Figu
     return figure
 
 
-def losses(history: _Histories, names: Mapping[str, str], method: str = "Problem 3") -> Figure:
+def losses(runs: SeedRuns, names: Mapping[str, str], method: str = "Problem 3") -> Figure:
     """Each loss of the history in a panel of its own, over epochs.
 
     Args:
-        history: of a run, or of several seeds: thin lines below their mean.
+        runs: of several seeds each one is a thin line below their mean.
         names: column to title.
         method: whose history it is; gives the colour.
     """
     figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 2.4), squeeze=False)
-    seeds, colour = _as_seeds(history), METHODS[method]
+    seeds, colour = runs.histories, METHODS[method]
     mean = mean_history(seeds)
     for ax, (column, title) in zip(axes.flat, names.items(), strict=True):
         _thin_lines(ax, seeds, column, colour)

@@ -81,7 +81,7 @@ def show(figure: Figure, alt: str, caption: str = "") -> None:
     width = round(figure.get_figwidth() * SCREEN_DPI)
     kind, data = "image/svg+xml", svg(figure, salt=f"{alt} {caption}")
     size = len(data.encode())
-    if size > _LARGEST_SVG and size > 4 / 3 * len(pixels := _png(figure)):  # base64 takes a third
+    if size > _LARGEST_SVG and size > 4 / 3 * len(pixels := png(figure)):  # base64 takes a third
         kind, data = "image/png", pixels
     about = {kind: {"alt": alt, "caption": caption, "width": width}}
     display({kind: data, "text/plain": alt}, raw=True, metadata=about)
@@ -104,7 +104,7 @@ def svg(figure: Figure, salt: str) -> str:
     return re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in used else "", text)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     """The figure in pixels, at twice its size on screen."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=2 * SCREEN_DPI, metadata={"Software": None})

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from fewshot_lib.experiments.ledger import COMPLETE, Status
+from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import write_text
 from fewshot_lib.notebook import figures, style
@@ -39,12 +40,10 @@ def episodes_in_words(spec: Spec) -> str:
 def curves(runs: Mapping[str, Run]) -> str:
     """The learning curves of all runs as one PNG, in base64."""
     style.use_style()
-    ways = {run.spec.n_way_test for run in runs.values()}
-    chance = 1 / ways.pop() if len(ways) == 1 else None
     # Between two dollars Matplotlib would read a formula.
     labels = [name.replace("$", r"\$") for name in short_names(list(runs))]
-    histories = {name: run.history for name, run in zip(labels, runs.values(), strict=True)}
-    figure = figures.learning_curves(histories, chance)
+    seeds = [SeedRuns((run,)) for run in runs.values()]
+    figure = figures.learning_curves(dict(zip(labels, seeds, strict=True)))
     pixels = style.png(figure)
     figures.plt.close(figure)
     return base64.b64encode(pixels).decode("ascii")

@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -22,6 +23,11 @@ HISTORY = pd.DataFrame(
         "val_ci95": [0.01, 0.01, 0.01],
     }
 )
+
+
+def runs(*histories: pd.DataFrame, n_way: int = 5) -> SimpleNamespace:
+    """What a figure asks of a setting's runs."""
+    return SimpleNamespace(histories=histories, spec=SimpleNamespace(n_way_test=n_way))
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +76,7 @@ def test_a_figure_without_description_is_refused(shown):
 def test_the_same_figure_is_the_same_svg_and_ids_are_its_own():
     style.use_style()
     one, again, other = (
-        style.svg(figures.learning_curves({"a": HISTORY}, 0.2), salt) for salt in "xxy"
+        style.svg(figures.learning_curves({"a": runs(HISTORY)}), salt) for salt in "xxy"
     )
     assert one == again
     ids = [set(re.findall(r' id="([^"]+)"', text)) for text in (one, other)]
@@ -81,12 +87,12 @@ def test_the_same_figure_is_the_same_svg_and_ids_are_its_own():
 
 
 def test_a_method_has_one_colour_in_every_figure():
-    curves = figures.learning_curves({"b": HISTORY, "AFHN": HISTORY, "Problem 2": HISTORY})
+    curves = figures.learning_curves({name: runs(HISTORY) for name in ("b", "AFHN", "Problem 2")})
     lines = {line.get_label(): line.get_color() for line in curves.axes[0].lines}
     assert lines["AFHN"] == style.METHODS["AFHN"]
     assert lines["Problem 2"] == style.METHODS["Problem 2"]
     assert lines["b"] not in style.METHODS.values()
-    panels = figures.losses(HISTORY, {"loss": "real"}, method="AFHN")
+    panels = figures.losses(runs(HISTORY), {"loss": "real"}, method="AFHN")
     assert panels.axes[0].lines[0].get_color() == style.METHODS["AFHN"]
 
 
@@ -110,7 +116,7 @@ def test_labels_that_meet_move_apart_as_little_as_possible():
 
 
 def test_learning_curves_show_percent_with_bands_and_name_their_lines():
-    figure = figures.learning_curves({"a": HISTORY, "b": HISTORY}, chance=0.2)
+    figure = figures.learning_curves({"a": runs(HISTORY), "b": runs(HISTORY)})
     left, right = figure.axes
     assert left.get_yscale() == "log"  # the losses span more than a factor of five
     assert list(right.lines[0].get_ydata()) == pytest.approx([20, 30, 40])
@@ -120,8 +126,8 @@ def test_learning_curves_show_percent_with_bands_and_name_their_lines():
 
 
 def test_names_of_lines_do_not_overlap_and_stay_in_the_figure():
-    histories = {f"setting {c}": HISTORY.assign(loss=1.0) for c in "abcdef"}
-    figure = figures.learning_curves(histories, chance=0.4)
+    settings = {f"setting {c}": runs(HISTORY.assign(loss=1.0), n_way=2) for c in "abcdef"}
+    figure = figures.learning_curves(settings)
     figure.draw_without_rendering()
     boxes = [Text.get_window_extent(text) for text in figure.axes[1].texts]  # without lines
     boxes.sort(key=lambda box: box.y0)
@@ -130,13 +136,13 @@ def test_names_of_lines_do_not_overlap_and_stay_in_the_figure():
 
 
 def test_one_curve_needs_no_name():
-    figure = figures.learning_curves({"main": HISTORY}, chance=0.2)
+    figure = figures.learning_curves({"main": runs(HISTORY)})
     assert [t.get_text() for t in figure.axes[1].texts] == ["chance"]
 
 
 def test_every_seed_is_a_thin_line_below_the_mean():
     seeds = [HISTORY, HISTORY.assign(val_accuracy=HISTORY["val_accuracy"] + 0.1)]
-    left, right = figures.learning_curves({"a": seeds, "b": seeds}, chance=0.2).axes
+    left, right = figures.learning_curves({"a": runs(*seeds), "b": runs(*seeds)}).axes
     thin = [line for line in right.lines if line.get_linewidth() == figures._SINGLE["lw"]]
     thick = [line for line in right.lines if line.get_marker() == "."]
     assert [list(line.get_ydata()) for line in thin[:2]] == [
@@ -151,17 +157,9 @@ def test_every_seed_is_a_thin_line_below_the_mean():
     assert [t.get_text() for t in right.texts] == ["a", "b", "chance"]
 
 
-def test_a_single_seed_is_drawn_like_a_run():
-    drawings = [
-        style.svg(figures.learning_curves({"a": of_seeds}), "x")
-        for of_seeds in (HISTORY, [HISTORY])
-    ]
-    assert drawings[0] == drawings[1]
-
-
 def test_losses_show_every_seed():
     seeds = [HISTORY, HISTORY.assign(loss=HISTORY["loss"] + 2)]
-    (ax,) = figures.losses(seeds, {"loss": "real"}).axes
+    (ax,) = figures.losses(runs(*seeds), {"loss": "real"}).axes
     assert [list(line.get_ydata()) for line in ax.lines] == [
         pytest.approx([3, 0.3, 0.1]),
         pytest.approx([5, 2.3, 2.1]),
