@@ -10,7 +10,6 @@ import nbformat
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.ledger import COMPLETE, FAILED, INTERRUPTED, WAITING, Results, Status
 from fewshot_lib.files import hold_lock, output_folder, project_root
-from fewshot_lib.report import spare
 from fewshot_lib.report.display import Display
 from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook
 from fewshot_lib.report.pages import INDEX, Page, write_index
@@ -86,7 +85,6 @@ class Report:
             self.mark_interrupted()
             return INTERRUPT_STATUS
         finally:
-            spare.drop()
             signal.signal(signal.SIGTERM, before)
         entries = self.status.entries
         failed = {n for n in self.names if n in entries and entries[n]["state"] != COMPLETE}
@@ -114,15 +112,10 @@ class Report:
         self.refresh()
         display.start(name)
 
-        def on_cell(done: int, total: int) -> None:
-            display.on_cell(done, total)
-            if name != self.names[-1]:
-                spare.prepare()
-
         os.environ["FEWSHOT_REPORT"] = str(self.folder)  # where the summary finds run.json
         try:
             with self.results.collected(name):
-                run_notebook(notebook_path(name), target, values, on_cell)
+                run_notebook(notebook_path(name), target, values, display.on_cell)
         except NotebookError as error:
             if error.is_input:
                 self.wrong_input.add(name)

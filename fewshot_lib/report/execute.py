@@ -18,7 +18,6 @@ from traitlets import default
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import atomic_file, project_root
-from fewshot_lib.report import spare
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
 
 
@@ -35,15 +34,6 @@ class ThisPythonManager(AsyncKernelManager):
     @default("kernel_spec_manager")
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return ThisPythonSpecs(parent=self)
-
-    async def _async_launch_kernel(self, kernel_cmd: list[str], **how: Any) -> None:
-        """Start the kernel, or let the spare process become it."""
-        process = spare.take(kernel_cmd, how)
-        if process is None:
-            return await super()._async_launch_kernel(kernel_cmd, **how)
-        provisioner = self.provisioner
-        provisioner.process, provisioner.pid, provisioner.pgid = process, process.pid, process.pid
-        return self._reconcile_connection_info(provisioner.connection_info)
 
 
 class NotebookError(Exception):
