@@ -79,6 +79,18 @@ def output_folder(folder: Path) -> Path:
         raise InputError(f"output {folder} cannot be written to: {error.strerror}") from None
 
 
+def output_file(path: Path) -> Path:
+    """The absolute path of a file to be written; its folder is made if need be.
+
+    Raises:
+        InputError: the folder cannot be written to, or there is a folder of this name.
+    """
+    file = output_folder(path.expanduser().parent) / path.name
+    if file.is_dir():
+        raise InputError(f"output {file} is a folder: name a file in it")
+    return file
+
+
 def read_array(path: Path) -> np.ndarray | None:
     """The array kept in this file; None if it is missing or damaged."""
     try:

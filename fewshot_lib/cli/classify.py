@@ -68,12 +68,12 @@ def classify(
     html = as_page(trained, weights, classes, predictions)
     write_text(output, tool.as_csv(predictions))
     write_text(page, html)
-    for line in summary(tool.tally(classes, predictions)):
+    for line in _summary(tool.tally(classes, predictions)):
         click.echo(line)
     click.echo(f"table: {output}\npage: {page}")
 
 
-def summary(rows: list) -> list[str]:
+def _summary(rows: list) -> list[str]:
     """How many images each class got and, where the truth is known, how many of them rightly."""
     from fewshot_lib.experiments.classify import accuracy_line
 

@@ -20,7 +20,9 @@ import click
     help="HTML file [default: reports/compare.html].",
 )
 def compare(runs: tuple[str, ...], episodes: int, output: Path | None) -> None:
-    """Compare finished runs: parameters, accuracies, learning curves, cost.
+    """Show finished runs beside each other on one page.
+
+    The page has their parameters, accuracies, learning curves and cost.
 
     A run is its folder or its hash in reports/runs; a report is its folder or its profile, and
     stands for its main runs. Differences are paired, to the first run named. The last line

@@ -15,8 +15,8 @@ from fewshot_lib.cli.sweep import sweep
 from fewshot_lib.cli.verify import verify
 from fewshot_lib.errors import InputError
 
-FAILURE_STATUS, INPUT_STATUS, INTERRUPT_STATUS = 1, 2, 130
-FULL = {errno.ENOSPC, errno.EDQUOT}
+_FAILURE, _WRONG_INPUT, _INTERRUPTED = 1, 2, 130  # exit statuses
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Commands(click.Group):
@@ -26,16 +26,21 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            click.echo(f"fewshot: {error}", err=True)
-            ctx.exit(INPUT_STATUS)
+            self._end(ctx, str(error), _WRONG_INPUT)
+        except click.UsageError as error:
+            command = (error.ctx or ctx).command_path
+            words = " ".join(error.format_message().split())
+            self._end(ctx, f"{words} (see {command} --help)", _WRONG_INPUT)
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in _DISK_FULL:
                 raise
-            click.echo(f"fewshot: the disk is full, make room: {error}", err=True)
-            ctx.exit(FAILURE_STATUS)
+            self._end(ctx, f"the disk is full, make room: {error}", _FAILURE)
         except KeyboardInterrupt:
-            click.echo("fewshot: interrupted", err=True)
-            ctx.exit(INTERRUPT_STATUS)
+            self._end(ctx, "interrupted", _INTERRUPTED)
+
+    def _end(self, ctx: click.Context, words: str, status: int) -> None:
+        click.echo(f"fewshot: {words}", err=True)
+        ctx.exit(status)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,4 +54,4 @@ for command in (report, verify, compare, sweep, data, classify, predict, score):
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="fewshot")

@@ -19,7 +19,7 @@ def run_options(command: Callable) -> Callable:
             "--run",
             default="best",
             show_default=True,
-            help="A run's folder, a weights file, or 'best' of a report.",
+            help="A run's folder or hash, a weights file, or 'best' of a report.",
         ),
     ):
         command = option(command)
@@ -31,8 +31,8 @@ calibrated_option = click.option(
     is_flag=True,
     help="Let prototypes lean on the training classes that they resemble.",
 )
-ENGINES = ("serial", "process", "ray")
-NAMES = ("engine", "workers", "threads", "gpus", "address", "storage")
+_ENGINES = ("serial", "process", "ray")
+_NAMES = ("engine", "workers", "threads", "gpus", "address", "storage")
 
 
 def engine_options(command: Callable) -> Callable:
@@ -41,7 +41,7 @@ def engine_options(command: Callable) -> Callable:
         (
             click.option(
                 "--engine",
-                type=click.Choice(ENGINES),
+                type=click.Choice(_ENGINES),
                 help="One run after another, several processes, a Ray cluster [default: serial].",
             ),
             click.option(
@@ -82,6 +82,6 @@ def apply_engine_options(ctx: click.Context, options: dict[str, Any]) -> None:
     """
     from fewshot_lib.experiments.engines.params import as_environment, engine_params, environment
 
-    given = {name: options[name] for name in NAMES if options[name] is not None}
+    given = {name: options[name] for name in _NAMES if options[name] is not None}
     engine_params(**given)
     ctx.with_resource(environment(**as_environment(given)))

@@ -6,20 +6,20 @@ import click
 
 from fewshot_lib.cli.options import calibrated_option, run_options
 
-PATH = click.Path(path_type=Path)
+_PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @run_options
-@click.option("--images-csv", type=PATH, required=True, help="CSV file with columns id,filename.")
-@click.option("--images-dir", type=PATH, required=True, help="Folder of the images it lists.")
+@click.option("--images-csv", type=_PATH, required=True, help="CSV file with columns id,filename.")
+@click.option("--images-dir", type=_PATH, required=True, help="Folder of the images it lists.")
 @click.option(
     "--testcases",
-    type=PATH,
+    type=_PATH,
     required=True,
     help="CSV file with columns episode_id,class0_support0,…,query0,… that hold image ids.",
 )
-@click.option("--output", type=PATH, required=True, help="CSV file to write.")
+@click.option("--output", type=_PATH, required=True, help="CSV file to write.")
 @calibrated_option
 def predict(
     run: str,
@@ -31,7 +31,7 @@ def predict(
     output: Path,
     calibrated: bool,
 ) -> None:
-    """Predict the class of every query in the test cases.
+    """Predict the queries of the course's test cases.
 
     Each value written is the position, from 0, of the query's class among the episode's classes.
     The images need no labels. `fewshot score` compares the file with the truth.

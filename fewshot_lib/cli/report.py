@@ -26,11 +26,15 @@ def report(
     output: str | None,
     **options: Any,
 ) -> None:
-    """Run the notebooks with the parameters of params/PROFILE and render them as HTML.
+    """Run the notebooks of a profile and render the report.
 
     --only and --set can be given several times. The last line printed is the path of the
     report's front page.
     """
+    from fewshot_lib.spec.profiles import load_params, select
+
+    # What is misspelt is told at once, before torch is imported.
+    load_params(profile, select(only), settings)
     apply_engine_options(ctx, options)
     from fewshot_lib.report.build import INTERRUPT_STATUS, make_report
 

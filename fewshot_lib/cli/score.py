@@ -9,9 +9,10 @@ import click
 @click.argument("predictions", type=click.Path(path_type=Path))
 @click.argument("truth", type=click.Path(path_type=Path))
 def score(predictions: Path, truth: Path) -> None:
-    """Print the accuracy of PREDICTIONS, a CSV file of `fewshot predict`, given the TRUTH.
+    """Print the accuracy of predicted test cases.
 
-    Both files have the columns episode_id,query0,query1,…
+    PREDICTIONS is a file of `fewshot predict`, TRUTH the right answers. Both CSV files have the
+    columns episode_id,query0,query1,…
     """
     from fewshot_lib.data.testcases import score as score_files
 

@@ -9,13 +9,16 @@ import click
 @click.argument("report")
 @click.pass_context
 def verify(ctx: click.Context, report: str) -> None:
-    """Compute every accuracy of a finished REPORT anew from its runs and say what differs.
+    """Compute a report's accuracies anew from its weights.
 
-    REPORT is a report's folder or its name in reports/. The status is 0 if nothing differs, else 1.
+    What differs is said, line by line. REPORT is a report's folder or its name in reports/. The
+    status is 0 if nothing differs, else 1.
     """
-    from fewshot_lib.experiments.verify import differences, read_entries
+    from fewshot_lib.experiments.ledger import read_accuracies
 
-    notebooks = read_entries(report)
+    _, notebooks = read_accuracies(report)  # a misspelt name is told before torch is imported
+    from fewshot_lib.experiments.verify import differences
+
     n_entries = sum(map(len, notebooks.values()))
     with click.progressbar(length=n_entries, label="verifying", file=sys.stderr) as progress:
         found = list(differences(notebooks, lambda: progress.update(1)))

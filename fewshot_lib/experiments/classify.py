@@ -2,7 +2,6 @@
 
 import csv
 import io
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,15 +11,15 @@ import torch
 
 from fewshot_lib.data.images import images_in, is_image
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import spreadsheet_safe
+from fewshot_lib.files import output_file, spreadsheet_safe
 from fewshot_lib.learning.calibration import calibrate
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import FAKES_AT_ONCE, encode
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import Trained
 
-IMAGES_AT_ONCE = 512  # decoded and encoded together: bounds the memory
-COLUMNS = ("file", "class", "probability", "runner_up", "runner_up_probability")
+_IMAGES_AT_ONCE = 512  # decoded and encoded together: bounds the memory
+_COLUMNS = ("file", "class", "probability", "runner_up", "runner_up_probability")
 
 Classes = Mapping[str, Sequence[Path]]  # support images of each class
 
@@ -96,7 +95,7 @@ def read_queries(places: Sequence[Path], classes: Classes) -> list[Picture]:
     """
     found: dict[Path, Picture] = {}
     for place in places:
-        for picture in pictures_at(place, classes):
+        for picture in _pictures_at(place, classes):
             found.setdefault(picture.path.resolve(), picture)
     supports = {path.resolve() for paths in classes.values() for path in paths}
     if both := next((p.path for key, p in found.items() if key in supports), None):
@@ -108,14 +107,14 @@ def read_queries(places: Sequence[Path], classes: Classes) -> list[Picture]:
     ]
 
 
-def pictures_at(place: Path, classes: Classes) -> list[Picture]:
+def _pictures_at(place: Path, classes: Classes) -> list[Picture]:
     """The query images of one folder, or of one file."""
     if place.is_dir():
         relative = [path.relative_to(place) for path in images_in(place, place.resolve().parent)]
         if not relative:
             raise InputError(f"query folder {place} has no images")
         return [
-            Picture(place / path, readable(path.as_posix()), true_class(path, classes))
+            Picture(place / path, readable(path.as_posix()), _true_class(path, classes))
             for path in relative
         ]
     if not place.exists():
@@ -125,13 +124,13 @@ def pictures_at(place: Path, classes: Classes) -> list[Picture]:
     return [Picture(place, readable(str(place)))]
 
 
-def true_class(path: Path, classes: Classes) -> str:
+def _true_class(path: Path, classes: Classes) -> str:
     """The nearest parent folder named like a class, or ""."""
     return next((name for name in map(readable, path.parts[-2::-1]) if name in classes), "")
 
 
 @torch.inference_mode()
-def class_prototypes(
+def _class_prototypes(
     trained: Trained, classes: Classes, class_means: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Prototypes ``(n_way, d)``; a class may have any number of supports.
@@ -142,25 +141,25 @@ def class_prototypes(
         class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
     """
     noise = stream("classify noise")
-    prototypes = torch.stack([prototype(trained, paths, noise) for paths in classes.values()])
+    prototypes = torch.stack([_prototype(trained, paths, noise) for paths in classes.values()])
     if class_means is None:
         return prototypes
     shots = torch.tensor([[len(paths)] for paths in classes.values()], device=prototypes.device)
     return calibrate(prototypes, shots, class_means, trained.learner.distance)
 
 
-def prototype(trained: Trained, paths: Sequence[Path], noise: torch.Generator) -> torch.Tensor:
+def _prototype(trained: Trained, paths: Sequence[Path], noise: torch.Generator) -> torch.Tensor:
     """The prototype ``(d,)`` of one class: the mean over blocks of its supports."""
     n_aug = trained.spec.n_aug_test
     total = 0
-    for block in blocks(paths, max(1, min(IMAGES_AT_ONCE, FAKES_AT_ONCE // max(1, n_aug)))):
+    for block in _blocks(paths, max(1, min(_IMAGES_AT_ONCE, FAKES_AT_ONCE // max(1, n_aug)))):
         features = encode(trained.learner, trained.bank(block), default_device())
         of_class = (part.unsqueeze(0) for part in features)  # (n_way = 1, n_shot, d)
         total = total + len(block) * trained.learner.prototypes(*of_class, n_aug, noise)[0]
     return total / len(paths)
 
 
-def blocks(items: Sequence, size: int = IMAGES_AT_ONCE) -> Iterator[list]:
+def _blocks(items: Sequence, size: int = _IMAGES_AT_ONCE) -> Iterator[list]:
     return (list(items[i : i + size]) for i in range(0, len(items), size))
 
 
@@ -173,18 +172,18 @@ def classify(
     """The nearest class of each query, in order; images are decoded block by block.
 
     Args:
-        class_means: as of ``class_prototypes``.
+        class_means: as of ``calibration.calibrate``.
 
     Raises:
         InputError: an image cannot be decoded; names it.
     """
-    prototypes = class_prototypes(trained, classes, class_means)
-    for block in blocks(queries):
-        yield from classify_block(trained, prototypes, list(classes), block)
+    prototypes = _class_prototypes(trained, classes, class_means)
+    for block in _blocks(queries):
+        yield from _classify_block(trained, prototypes, list(classes), block)
 
 
 @torch.inference_mode()
-def classify_block(
+def _classify_block(
     trained: Trained, prototypes: torch.Tensor, names: list[str], queries: list[Picture]
 ) -> list[Prediction]:
     bank = trained.bank([picture.path for picture in queries])
@@ -221,26 +220,23 @@ def tally(classes: Classes, predictions: Sequence[Prediction]) -> list[Tally]:
     ]
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share, right of n; holds for few images and near 0 and 1 (Wilson 1927)."""
-    z = 1.96
-    middle = (right + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * (right * (n - right) / n + z**2 / 4) ** 0.5
-    return middle - half, middle + half
-
-
 def accuracy_line(rows: Sequence[Tally]) -> str:
-    """``62.5 % (125 of 200 images, 95 % interval 55.6 to 68.9 %)``; "" if no class is known."""
+    """``62.5 % (125 of 200 images, 95 % interval 55.6 to 68.9 %)``; "" if no class is known.
+
+    The interval is Wilson's (1927), which holds for few images and for shares near 0 and 1.
+    """
+    from scipy.stats import binomtest
+
     right, n = sum(row.right for row in rows), sum(row.known for row in rows)
     if not n:
         return ""
-    low, high = wilson(right, n)
+    low, high = binomtest(right, n).proportion_ci(method="wilson")
     interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
     return f"{100 * right / n:.1f} % ({right} of {n} images, {interval})"
 
 
 def page_beside(table: Path) -> Path:
-    """The page's path; the table's folder is made, and tried before any work is done.
+    """The path of the page beside a table; both can be written, which is tried now.
 
     Raises:
         InputError: the table is no ``.csv`` file, or its folder cannot be written.
@@ -248,16 +244,8 @@ def page_beside(table: Path) -> Path:
     if table.suffix.lower() != ".csv":
         raise InputError(f"--output {table} must end in .csv: the page goes beside it as .html")
     page = table.with_suffix(".html")
-    try:
-        table.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=table.parent):
-            pass
-    except OSError as error:
-        reason = error.strerror
-        raise InputError(f"--output: {table.parent} cannot be written: {reason}") from None
     for path in (table, page):
-        if path.is_dir():
-            raise InputError(f"--output: {path} is a folder")
+        output_file(path)
     return page
 
 
@@ -266,7 +254,7 @@ def as_csv(predictions: Sequence[Prediction]) -> str:
     with_truth = any(p.picture.truth for p in predictions)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, "truth"] if with_truth else COLUMNS)
+    writer.writerow([*_COLUMNS, "truth"] if with_truth else _COLUMNS)
     for p in predictions:
         row = [spreadsheet_safe(p.picture.name), spreadsheet_safe(p.label), f"{p.probability:.4f}"]
         row += [spreadsheet_safe(p.runner_up), f"{p.runner_up_probability:.4f}"]

@@ -11,7 +11,11 @@ from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.spec.words import differing_values, episode_shape, run_title, value_text
 
-IN_A_NAME = 3  # parameters; runs that differ in more are told apart by their folders
+_IN_A_NAME = 3  # parameters; runs that differ in more are told apart by their folders
+CHANGED = (
+    "its folder's name does not fit its parameters and data as they are here: the folder was "
+    "renamed, the data has changed since the training, or another version trained it"
+)
 
 
 def unique_names(entries: Sequence[Entry]) -> list[str]:
@@ -24,24 +28,24 @@ def unique_names(entries: Sequence[Entry]) -> list[str]:
     names = list(bases)
     for base in {base for base in bases if bases.count(base) > 1}:
         places = [i for i, other in enumerate(bases) if other == base]
-        words = distinctions([entries[i].run for i in places])
+        words = _distinctions([entries[i].run for i in places])
         for i, word in zip(places, words, strict=True):
             names[i] = f"{base}, {word}"
     return names
 
 
-def distinctions(runs: Sequence[Run]) -> list[str]:
+def _distinctions(runs: Sequence[Run]) -> list[str]:
     """Different words for each of these runs."""
     odd = differing_values([run.spec for run in runs])
     columns = [[f"{name} {value_text(value)}" for value in odd[name]] for name in odd]
     options = [[", ".join(row) for row in zip(*columns, strict=True)]] if columns else []
-    options = options if len(odd) <= IN_A_NAME and "data_dir" not in odd else []
+    options = options if len(odd) <= _IN_A_NAME and "data_dir" not in odd else []
     options += [[run.folder.name for run in runs], [str(run.folder) for run in runs]]
     return next(words for words in options if len(set(words)) == len(runs))
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRun:
     """A run's accuracy on episodes that did not choose its epoch.
 
     Attributes:
@@ -54,7 +58,7 @@ class Judged:
     note: str = ""
 
 
-def judge(run: Run, n_episodes: int) -> Judged:
+def judge(run: Run, n_episodes: int) -> JudgedRun:
     """Judge a run on episodes of its validation classes; kept in the run's folder.
 
     A run whose data or weights are gone keeps the accuracy that its folder tells.
@@ -62,23 +66,17 @@ def judge(run: Run, n_episodes: int) -> Judged:
     try:
         # A run of its own, whose features are let go with it.
         evaluation = Run(run.spec, run.folder).evaluate(n_episodes)
-        return Judged(run, evaluation, "" if is_unchanged(run) else CHANGED)
+        return JudgedRun(run, evaluation, "" if _is_unchanged(run) else CHANGED)
     except (InputError, OSError) as error:
-        return Judged(run, None, f"no test episodes: {error}")
+        return JudgedRun(run, None, f"no test episodes: {error}")
 
 
-CHANGED = (
-    "its folder's name does not fit its parameters and data as they are here: the folder was "
-    "renamed, the data has changed since the training, or another version trained it"
-)
-
-
-def is_unchanged(run: Run) -> bool:
+def _is_unchanged(run: Run) -> bool:
     """Whether the run's folder still has the name its parameters and data give it."""
     return run.folder.resolve().name == run.spec.identity(data_fingerprint(run.spec))
 
 
-def gap(judged: Judged, first: Judged) -> Interval | str:
+def gap(judged: JudgedRun, first: JudgedRun) -> Interval | str:
     """Paired difference of accuracies, or why there is none."""
     if judged.evaluation is None or first.evaluation is None:
         return "not comparable: no test episodes"

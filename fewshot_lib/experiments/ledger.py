@@ -9,31 +9,35 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fewshot_lib.files import write_text
+from fewshot_lib.errors import InputError
+from fewshot_lib.files import project_root, write_text
 
 VARIABLE = "FEWSHOT_RESULTS"
 RESULTS = "result.json"
 
-Entry = dict[str, Any]
+# One accuracy: run and hash of its weights; mean, ci95 and n; and what it takes to judge again,
+# the name of a file of test cases or the arguments of ``Run.evaluate``.
+Accuracy = dict[str, Any]
 
 
-def note_accuracy(run: str, weights: str, accuracy: tuple[float, float, int], **how: Any) -> None:
-    """Write down an accuracy, if somebody collects them.
+def note_accuracy(
+    run: str, weights: str, accuracy: tuple[float, float, int], **arguments: Any
+) -> None:
+    """Write down an accuracy, if a report is being made.
 
     Args:
         run: name of the run's folder.
-        weights: hash of its weights file.
+        weights: hash of its weights.
         accuracy: mean, half width of the 95 % interval, number of episodes.
-        how: what is needed to compute it again; what is False goes without saying.
+        arguments: what is needed to compute it again; those that are False are left out.
     """
     if name := os.environ.get(VARIABLE):
         mean, ci95, n = accuracy
         entry = {"run": run, "weights": weights, "mean": mean, "ci95": ci95, "n": n}
-        entry |= {key: value for key, value in how.items() if value is not False}
+        entry |= {key: value for key, value in arguments.items() if value is not False}
         with Path(name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
@@ -44,7 +48,7 @@ class Results:
     def __init__(self, folder: Path):
         self.path = folder / RESULTS
         try:
-            self.entries: dict[str, list[Entry]] = json.loads(self.path.read_text("utf-8"))
+            self.entries: dict[str, list[Accuracy]] = json.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError):
             self.entries = {}  # none there, or not ours: begin anew
 
@@ -63,56 +67,24 @@ class Results:
                 write_text(self.path, json.dumps(self.entries, indent=1) + "\n")
 
 
-STATUS = "run.json"
-WAITING, RUNNING, COMPLETE = "waiting", "running", "complete"
-FAILED, INTERRUPTED = "failed", "interrupted"
+def read_accuracies(report: str) -> tuple[Path, dict[str, list[Accuracy]]]:
+    """The folder of a finished report, and its accuracies by notebook.
 
+    Args:
+        report: the folder, or the name of one in ``reports/``.
 
-class Status:
-    """State of every notebook in one output folder, saved at each change.
-
-    Attributes:
-        profile: the profile this folder was last made from.
-        provenance: versions, device and the like, shown in the footer.
-        entries: name of a notebook to its state, file names, times and error.
+    Raises:
+        InputError: there is none, or it is damaged.
     """
-
-    def __init__(self, folder: Path, profile: str, provenance: dict[str, str]):
-        self.path, self.profile, self.provenance = folder / STATUS, profile, provenance
-        self.entries = earlier(self.path)
-
-    def update(self, name: str, **fields: Any) -> None:
-        """Change one notebook's entry and save."""
-        self.entries[name] = self.entries.get(name, {}) | fields
-        self.save()
-
-    def start(self, name: str, **fields: Any) -> None:
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        self.entries[name] = fields | {"state": RUNNING, "started": started}
-        self.save()
-
-    def finish(self, name: str, state: str, error: str | None = None, **fields: Any) -> None:
-        ended = datetime.now(UTC)
-        seconds = (ended - datetime.fromisoformat(self.entries[name]["started"])).total_seconds()
-        times = {"ended": ended.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
-        self.update(name, state=state, error=error, **times, **fields)
-
-    def save(self) -> None:
-        content = {
-            "profile": self.profile,
-            "provenance": self.provenance,
-            "notebooks": self.entries,
-        }
-        write_text(self.path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def earlier(path: Path) -> dict[str, dict[str, Any]]:
-    """Entries of an earlier call; what was running then never came to its end."""
+    folders = (Path(report).expanduser(), project_root() / "reports" / report)
+    folder = next((folder for folder in folders if (folder / RESULTS).is_file()), None)
+    if folder is None:
+        raise InputError(f"{report} is no report with a {RESULTS}: make it with 'fewshot report'")
     try:
-        entries = json.loads(path.read_text("utf-8"))["notebooks"]
-        for entry in entries.values():
-            if entry["state"] in (RUNNING, WAITING):
-                entry["state"] = INTERRUPTED
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}  # none there, or not ours: begin anew
-    return entries
+        notebooks = json.loads((folder / RESULTS).read_text("utf-8"))
+        for entry in (entry for entries in notebooks.values() for entry in entries):
+            float(entry["mean"]), float(entry["ci95"]), int(entry["n"])
+            str(entry["run"]), str(entry["weights"])
+        return folder, notebooks
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{folder / RESULTS} is damaged: make the report again") from None

@@ -16,13 +16,13 @@ from fewshot_lib.spec.parameters import Spec
 
 
 def run_matrix(
-    specs: Mapping[Hashable, Spec], engine: str | None = None, **how: Any
+    specs: Mapping[Hashable, Spec], engine: str | None = None, **settings: Any
 ) -> dict[Hashable, Run]:
     """The runs of several specs, under the same keys.
 
     Args:
         engine: ``serial``, ``process`` or ``ray``; by default what ``FEWSHOT_ENGINE`` says.
-        how: more about the engine, see ``engines.make_runs``.
+        settings: of the engine, see ``engines.make_runs``.
 
     Raises:
         InputError: an argument is wrong, or runs failed for wrong input.
@@ -30,7 +30,7 @@ def run_matrix(
     """
     from fewshot_lib.experiments.engines import make_runs  # which is made of this module's ``run``
 
-    names = make_runs(specs.values(), engine, **how)
+    names = make_runs(specs.values(), engine, **settings)
     folders = [runs_folder() / name for name in names]
     return {key: Run(spec, f) for (key, spec), f in zip(specs.items(), folders, strict=True)}
 
@@ -66,10 +66,10 @@ class SeedEvaluations:
         return rates[0] if len(rates) == 1 else (sum(rates) / len(rates)).sort_values()[::-1]
 
 
-Judged = Evaluation | SeedEvaluations  # both know their accuracy and a paired difference
+AnyEvaluation = Evaluation | SeedEvaluations  # both have an accuracy and a paired difference
 
 
-def difference(a: Judged, b: Judged) -> Interval:
+def difference(a: AnyEvaluation, b: AnyEvaluation) -> Interval:
     """Accuracy of ``a`` minus that of ``b``: paired where both saw the same queries."""
     try:
         return a.minus(b)
@@ -102,8 +102,8 @@ class SeedRuns:
         return mean_history(self.histories)
 
     @property
-    def kept(self) -> str:
-        """Whose weights are kept: ``epoch 3``, or ``epochs 3, 5 and 4``, one for each seed."""
+    def best_epochs(self) -> str:
+        """Whose weights the runs have: ``epoch 3``, or ``epochs 3, 5 and 4``, one for each seed."""
         *others, last = (str(run.result["best_epoch"]) for run in self.seeds)
         return f"epochs {', '.join(others)} and {last}" if others else f"epoch {last}"
 
@@ -116,24 +116,32 @@ class SeedRuns:
         """Validation accuracy after this epoch, over seeds."""
         return of_intervals([run.accuracy_at(epoch) for run in self.seeds])
 
-    def evaluate(self, n_episodes: int, **how: Any) -> SeedEvaluations:
+    def evaluate(
+        self,
+        n_episodes: int,
+        n_shot: int | None = None,
+        n_aug: int | None = None,
+        split: str = "val",
+        calibrated: bool = False,
+    ) -> SeedEvaluations:
         """Judge every seed; arguments as of ``Run.evaluate``."""
-        return SeedEvaluations(tuple(run.evaluate(n_episodes, **how) for run in self.passing()))
+        arguments = n_episodes, n_shot, n_aug, split, calibrated
+        return SeedEvaluations(tuple(run.evaluate(*arguments) for run in self.one_by_one()))
 
-    def passing(self) -> Iterator[Run]:
+    def one_by_one(self) -> Iterator[Run]:
         """The runs one by one; only the first keeps its features in memory."""
         yield self.first
         yield from (Run(run.spec, run.folder) for run in self.seeds[1:])
 
 
-def run_seeds(specs: Mapping[tuple[Hashable, int], Spec], **how: Any) -> dict[Any, SeedRuns]:
+def run_seeds(specs: Mapping[tuple[Hashable, int], Spec], **settings: Any) -> dict[Any, SeedRuns]:
     """The runs of all these specs, gathered by name; all are made at once.
 
     Args:
         specs: by name and seed, as of ``ReportParams.seed_specs``.
-        how: as of ``run_matrix``.
+        settings: as of ``run_matrix``.
     """
-    runs = run_matrix(specs, **how)
+    runs = run_matrix(specs, **settings)
     names = dict.fromkeys(name for name, _ in specs)
     return {n: SeedRuns(tuple(r for (name, _), r in runs.items() if name == n)) for n in names}
 

@@ -13,6 +13,7 @@ import yaml
 
 from fewshot_lib.data.bank import ImageBank, data_fingerprint, load_bank
 from fewshot_lib.data.episodes import sample_episodes
+from fewshot_lib.experiments.folders import RESULT, SPEC
 from fewshot_lib.experiments.ledger import note_accuracy
 from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, write_text
 from fewshot_lib.learning.calibration import class_means
@@ -29,18 +30,18 @@ from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.words import run_title
 
-RESULT, SPEC, LOCK = "result.json", "spec.yaml", ".lock"
+_LOCK = ".lock"
 
 
 @cache
-def bank_of(params: str, split: str) -> ImageBank:
+def _bank_of(params: str, split: str) -> ImageBank:
     """The split's images, kept in memory for all runs of this process."""
     return load_bank(DataParams.model_validate_json(params), split)
 
 
 def bank_for(spec: DataParams, split: str) -> ImageBank:
     """The images a run uses; the same object for all runs on the same data."""
-    return bank_of(spec.model_dump_json(include=set(DataParams.model_fields)), split)
+    return _bank_of(spec.model_dump_json(include=set(DataParams.model_fields)), split)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Run:
     def class_means(self) -> torch.Tensor:
         """Means of the embedded images of the training classes, ``(n_classes, d)``.
 
-        They are kept in the run's folder, where ``trained.read_class_means`` finds them.
+        They are kept in the run's folder, where ``weights.read_class_means`` finds them.
         """
         path = self.folder / CLASS_MEANS
         if (kept := kept_class_means(path, self.spec)) is not None:
@@ -119,44 +120,55 @@ class Run:
 
         Args:
             n_shot, n_aug: as in the run's validation by default.
-            calibrated: whether prototypes lean on the training classes, see ``calibration``.
+            calibrated: whether prototypes lean on the training classes, see
+                ``calibration.calibrate``.
         """
         n_shot = n_shot or self.spec.n_shot_test
         n_aug = self.spec.n_aug_test if n_aug is None else n_aug
-        how = {"n_episodes": n_episodes, "n_shot": n_shot, "n_aug": n_aug, "split": split}
-        how |= {"calibrated": calibrated}
-        path = self.folder / "evaluations" / f"{self.evaluation_name(**how)}.npy"
+        arguments = n_episodes, n_shot, n_aug, split, calibrated
+        path = self.folder / "evaluations" / f"{self._evaluation_name(*arguments)}.npy"
         if (kept := read_array(path)) is not None:
             predictions = torch.from_numpy(kept).long()
             evaluation = Evaluation(self.episodes(n_episodes, n_shot, split), predictions)
         else:
-            evaluation = self.judge(**how)
+            evaluation = self.judge(*arguments)
             write_array(path, evaluation.predictions.numpy().astype(np.int16))
-        note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **how)
+        note_accuracy(
+            self.folder.name,
+            self.weights_hash,
+            evaluation.accuracy,
+            n_episodes=n_episodes,
+            n_shot=n_shot,
+            n_aug=n_aug,
+            split=split,
+            calibrated=calibrated,
+        )
         return evaluation
 
     def judge(
         self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool = False
     ) -> Evaluation:
-        """``evaluate`` without a look at the predictions that are kept."""
+        """As ``evaluate``, but computed anew, whatever predictions the run's folder holds."""
         episodes = self.episodes(n_episodes, n_shot, split)
-        noise = stream("report noise", split, *self.test_shape(n_shot))
-        how = n_shot, n_aug, noise, self.class_means if calibrated else None
-        return evaluate(self.learner, self.features(split), episodes, *how)
+        noise = stream("report noise", split, *self._test_shape(n_shot))
+        class_means = self.class_means if calibrated else None
+        features = self.features(split)
+        return evaluate(self.learner, features, episodes, n_shot, n_aug, noise, class_means)
 
     def episodes(self, n_episodes: int, n_shot: int, split: str) -> torch.Tensor:
         """The report's episodes, int64 ``(n_episodes, n_way, n_shot + n_query)``."""
-        shape = self.test_shape(n_shot)
+        shape = self._test_shape(n_shot)
         source = stream("report", split, *shape)
         return sample_episodes(bank_for(self.spec, split), n_episodes, *shape, source)
 
-    def test_shape(self, n_shot: int) -> tuple[int, int, int]:
+    def _test_shape(self, n_shot: int) -> tuple[int, int, int]:
+        """Ways, shots and queries of the report's episodes."""
         return self.spec.n_way_test, n_shot, self.spec.n_query_test
 
-    def evaluation_name(
-        self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool = False
+    def _evaluation_name(
+        self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool
     ) -> str:
-        n_way, _, n_query = self.test_shape(n_shot)
+        n_way, _, n_query = self._test_shape(n_shot)
         data = bank_for(self.spec, split).fingerprint[:8]
         shape = f"{n_way}way-{n_shot}shot-{n_aug}aug-{n_query}query"
         return f"{split}-{shape}-{n_episodes}-{data}{'-calibrated' if calibrated else ''}"
@@ -166,9 +178,9 @@ def run(spec: Spec) -> Run:
     """The run of this spec: found if it is complete, else trained, resumed where it stopped."""
     folder = run_folder(spec)
     folder.mkdir(parents=True, exist_ok=True)
-    with hold_lock(folder / LOCK, run_title(spec)):
+    with hold_lock(folder / _LOCK, run_title(spec)):
         if not (folder / RESULT).exists():
-            make(spec, folder)
+            _make(spec, folder)
     return Run(spec, folder)
 
 
@@ -183,11 +195,11 @@ def finished_run(spec: Spec) -> Run | None:
     return Run(spec, folder) if (folder / RESULT).exists() else None
 
 
-def make(spec: Spec, folder: Path) -> None:
+def _make(spec: Spec, folder: Path) -> None:
     """Train into the folder; ``result.json``, written last, says that it is complete."""
     write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
     bank = bank_for(spec, "train")
-    start = pretrained(spec, bank) if spec.pretrain_epochs else None
+    start = _pretrained(spec, bank) if spec.pretrain_epochs else None
     memory = PeakMemory(default_device())
     history = train(spec, bank, bank_for(spec, "val"), folder, start)
     best = max(history, key=lambda row: row["val_accuracy"])
@@ -206,7 +218,7 @@ def make(spec: Spec, folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def pretrained(spec: Spec, bank: ImageBank) -> dict[str, torch.Tensor]:
+def _pretrained(spec: Spec, bank: ImageBank) -> dict[str, torch.Tensor]:
     """Weights of the classifier this run starts from; trained once for all runs alike."""
     classifier = spec.pretraining(len(bank.class_names), len(bank.labels))
     return run(classifier).learner.cpu().state_dict()

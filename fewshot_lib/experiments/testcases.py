@@ -1,6 +1,5 @@
 """The course's test cases, solved: by a weights file and a folder of images, or by a run."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from fewshot_lib.data.testcases import TestCases, read_testcases, repeated, writ
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.ledger import note_accuracy
 from fewshot_lib.experiments.runs import Run, bank_for
-from fewshot_lib.files import from_root
+from fewshot_lib.files import from_root, output_file
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import Features, encode, predict
 from fewshot_lib.learning.intervals import Interval, interval
@@ -46,14 +45,15 @@ def predict_testcases(
         InputError: a file is missing or wrong, or ``output`` cannot be written; found out before
             anything is encoded, and an earlier ``output`` stays as it was.
     """
-    require_writable(output, inputs=(weights, images_csv, testcases))
+    if output_file(output) in [path.resolve() for path in (weights, images_csv, testcases)]:
+        raise InputError(f"output {output} is also an input: name another file")
     cases = read_testcases(testcases)
-    ids, paths = image_files(cases, images_csv, images_dir)
+    ids, paths = _image_files(cases, images_csv, images_dir)
     trained = load_trained(weights)
     means = read_class_means(weights, trained.spec) if calibrated else None
     features = encode(trained.learner, trained.bank(paths), default_device())
-    support, query = to_indices(cases, ids)
-    positions = solve(trained.learner, features, support, query, means)
+    support, query = _to_indices(cases, ids)
+    positions = _solve(trained.learner, features, support, query, means)
     write_predictions(output, cases, positions.tolist())
     n_episodes, n_way, n_shot = support.shape
     episodes = "1 episode" if n_episodes == 1 else f"{n_episodes} episodes"
@@ -82,19 +82,19 @@ def evaluate_testcases(run: Run, calibrated: bool = False) -> Interval | None:
     if not path.is_file():
         return None
     cases, bank = read_testcases(path), bank_for(run.spec, "val")
-    if unknown(cases, bank.ids) is not None:
+    if _first_unknown(cases, bank.ids) is not None:
         return None
-    support, query = to_indices(cases, bank.ids)
+    support, query = _to_indices(cases, bank.ids)
     means = run.class_means if calibrated else None
-    positions = solve(run.learner, run.features("val"), support, query, means)
+    positions = _solve(run.learner, run.features("val"), support, query, means)
     chosen = bank.labels[support[..., 0]].gather(1, positions)
     accuracy = interval((chosen == bank.labels[query]).double().mean(1))
-    how = {"testcases": TESTCASES, "calibrated": calibrated}
-    note_accuracy(run.folder.name, run.weights_hash, accuracy, **how)
+    name, weights = run.folder.name, run.weights_hash
+    note_accuracy(name, weights, accuracy, testcases=TESTCASES, calibrated=calibrated)
     return accuracy
 
 
-def solve(
+def _solve(
     learner: PrototypicalLearner,
     features: Features,
     support: torch.Tensor,
@@ -114,7 +114,7 @@ def solve(
     return predict(learner, features, support, query, n_aug, noise, class_means)
 
 
-def image_files(
+def _image_files(
     cases: TestCases, images_csv: Path, images_dir: Path
 ) -> tuple[list[str], list[Path]]:
     """Ids and files of the images that the test cases use, in the table's order.
@@ -126,11 +126,11 @@ def image_files(
     known = [row["id"] for row in rows]
     if (twice := repeated(known)) is not None:
         raise InputError(f"{images_csv} has id '{twice}' twice: keep one of the lines")
-    if (first := unknown(cases, known)) is not None:
+    if (first := _first_unknown(cases, known)) is not None:
         episode, image = first
         raise InputError(
             f"episode '{episode}' uses the image id '{image}', which {images_csv} does not have"
-            + similar(image, known)
+            + _similar(image, known)
         )
     if not images_dir.is_dir():
         raise InputError(f"there is no folder {images_dir}")
@@ -140,41 +140,23 @@ def image_files(
     return [row["id"] for row in rows], [images_dir / row["filename"] for row in rows]
 
 
-def unknown(cases: TestCases, known: Sequence[str]) -> tuple[str, str] | None:
+def _first_unknown(cases: TestCases, known: Sequence[str]) -> tuple[str, str] | None:
     """The first (episode_id, image id) whose id is not among the known ones."""
     ids = set(known)
     return next((pair for pair in cases.image_ids() if pair[1] not in ids), None)
 
 
-def similar(image: str, known: Sequence[str]) -> str:
+def _similar(image: str, known: Sequence[str]) -> str:
     """`` (it has '007', …)`` if a known id differs by leading zeros or spaces alone."""
     bare = image.strip().lstrip("0")
     other = next((k for k in known if k.strip().lstrip("0") == bare), None)
     return "" if other is None else f" (it has '{other}'; ids must be equal letter by letter)"
 
 
-def to_indices(cases: TestCases, ids: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+def _to_indices(cases: TestCases, ids: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
     """Supports and queries as positions in ``ids``, int64 of the same shapes."""
     number = {image: i for i, image in enumerate(ids)}
     return tuple(
         torch.tensor([number[image] for image in part.flat]).view(part.shape)
         for part in (cases.support, cases.query)
     )
-
-
-def require_writable(output: Path, inputs: Sequence[Path]) -> None:
-    """Find out now whether ``output`` can be written, in a folder that is made if need be.
-
-    Raises:
-        InputError: it cannot, or it is one of the inputs.
-    """
-    if output.is_dir():
-        raise InputError(f"output {output} is a folder: name a file in it")
-    if output.resolve() in [path.resolve() for path in inputs]:
-        raise InputError(f"output {output} is also an input: name another file")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            return
-    except OSError as error:
-        raise InputError(f"output {output} cannot be written: {error.strerror}") from None

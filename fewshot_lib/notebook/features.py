@@ -195,13 +195,13 @@ def clouds(
         n_class, n_image: how many classes of the split, and images of each.
         n_aug: hallucinated features per image.
     """
-    of_seeds = [_clouds(run, split, n_class, n_image, n_aug) for run in runs.passing()]
+    of_seeds = [_clouds(run, split, n_class, n_image, n_aug) for run in runs.one_by_one()]
     return {space: tuple(one[space] for one in of_seeds) for space in of_seeds[0]}
 
 
 def prototype_move(runs: SeedRuns, n_aug: int) -> Move:
     """Does hallucination move single-shot prototypes the right way? A mean over seeds."""
-    moves = [_move(run, n_aug) for run in runs.passing()]
+    moves = [_move(run, n_aug) for run in runs.one_by_one()]
     return Move(*map(of_intervals, zip(*moves, strict=True)))
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 from IPython.display import Markdown, display
 
-from fewshot_lib.experiments.matrix import Judged, difference
+from fewshot_lib.experiments.matrix import AnyEvaluation, difference
 from fewshot_lib.learning.intervals import Interval, points, verdict
 
 
@@ -41,7 +41,7 @@ def compare(name: str, other: str, gap: Interval) -> str:
     return f"**{name}** is {word} **{other}** ({points(gap)})"
 
 
-def ranking(evaluations: dict[str, Judged]) -> list[str]:
+def ranking(evaluations: dict[str, AnyEvaluation]) -> list[str]:
     """Sentences that compare each entry with the next best, best first."""
     order = sorted(evaluations, key=lambda name: -evaluations[name].accuracy.mean)
     return [

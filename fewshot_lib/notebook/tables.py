@@ -59,7 +59,7 @@ def main_rows(
         original, full_name = originals.get(name), name + CALIBRATED * calibrated
         judged = one.evaluate(n_episodes, calibrated=calibrated)
         rows.append(Row(full_name, original, judged.accuracy))
-        course = [evaluate_testcases(run, calibrated) for run in one.passing()]
+        course = [evaluate_testcases(run, calibrated) for run in one.one_by_one()]
         if None not in course:
             setting = f"{full_name}, the course's test cases"
             rows.append(Row(setting, original, of_intervals(course)))

@@ -8,7 +8,8 @@ from pathlib import Path
 import nbformat
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.ledger import COMPLETE, FAILED, INTERRUPTED, WAITING, Results, Status
+from fewshot_lib.experiments.ledger import Results
+from fewshot_lib.experiments.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
 from fewshot_lib.files import hold_lock, output_folder, project_root
 from fewshot_lib.report.display import Display
 from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.comparison import Judged, gap, judge, unique_names
+from fewshot_lib.experiments.comparison import JudgedRun, gap, judge, unique_names
 from fewshot_lib.experiments.lookup import find_entries
 from fewshot_lib.experiments.runs import Run
-from fewshot_lib.files import output_folder, project_root, write_text
+from fewshot_lib.files import output_file, project_root, write_text
 from fewshot_lib.learning.intervals import Interval, points, verdict
 from fewshot_lib.notebook import style
 from fewshot_lib.progress import duration
@@ -26,9 +26,9 @@ from fewshot_lib.report.pages import (
 from fewshot_lib.report.provenance import provenance
 from fewshot_lib.spec.words import differing_values, equal_values, short_names, value_text
 
-TITLE = "Runs compared"
+_TITLE = "Runs compared"
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 
 
 def make_comparison(
@@ -37,7 +37,7 @@ def make_comparison(
     """Write the page of these runs and reports.
 
     Args:
-        arguments: as of ``comparison.find_entries``.
+        arguments: as of ``lookup.find_entries``.
         n_episodes: test episodes behind each accuracy.
         output: the HTML file; ``reports/compare.html`` by default.
 
@@ -51,26 +51,19 @@ def make_comparison(
     page = output_file(output or project_root() / "reports" / "compare.html")
     names = unique_names(entries)
     judged = [judge(entry.run, n_episodes) for entry in entries]
-    rows = [accuracy_row(name, j, judged[0]) for name, j in zip(names, judged, strict=True)]
+    rows = [_accuracy_row(name, j, judged[0]) for name, j in zip(names, judged, strict=True)]
     runs = dict(zip(names, (entry.run for entry in entries), strict=True))
-    html = render_page("compare.html.j2", **page_values(runs, rows, missing, n_episodes, page.name))
+    values = _page_values(runs, rows, missing, n_episodes, page.name)
+    html = render_page("compare.html.j2", **values)
     try:
         write_text(page, html)
     except OSError as error:
         raise InputError(f"output {page} cannot be written: {error.strerror}") from None
-    return text_table(rows, missing, n_episodes), page
+    return _text_table(rows, missing, n_episodes), page
 
 
-def output_file(path: Path) -> Path:
-    """The absolute path; raises an InputError if no file can be written there."""
-    folder = output_folder(path.expanduser().parent)
-    if (folder / path.name).is_dir():
-        raise InputError(f"output {folder / path.name} is a folder: name an HTML file")
-    return folder / path.name
-
-
-def page_values(
-    runs: Mapping[str, Run], rows: list[Row], missing: list[str], n_episodes: int, href: str
+def _page_values(
+    runs: Mapping[str, Run], rows: list[_Row], missing: list[str], n_episodes: int, href: str
 ) -> dict[str, Any]:
     """What the template shows."""
     specs = [run.spec for run in runs.values()]
@@ -78,7 +71,7 @@ def page_values(
     made = provenance("")
     del made["profile"]
     return {
-        "title": TITLE,
+        "title": _TITLE,
         "names": short_names(list(runs)),
         "rows": rows,
         "shapes": sorted({row["shape"] for row in rows}),
@@ -92,13 +85,13 @@ def page_values(
         "curves": curves(runs),
         "alt": curves_in_words(runs),
         "width": round(style.WIDTH * style.SCREEN_DPI),
-        "costs": [cost_row(name, run) for name, run in runs.items()],
+        "costs": [_cost_row(name, run) for name, run in runs.items()],
         "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | made,
-        **neighbours([Page(href, TITLE)], href),
+        **neighbours([Page(href, _TITLE)], href),
     }
 
 
-def accuracy_row(name: str, judged: Judged, first: Judged) -> Row:
+def _accuracy_row(name: str, judged: JudgedRun, first: JudgedRun) -> _Row:
     """What the page and the terminal tell of one run's accuracy."""
     run, result = judged.run, judged.run.result
     best = Interval(result["val_accuracy"], result["val_ci95"], run.spec.episodes_val)
@@ -112,17 +105,17 @@ def accuracy_row(name: str, judged: Judged, first: Judged) -> Row:
         "test": "–" if judged.evaluation is None else str(judged.evaluation.accuracy),
         "note": judged.note,
     }
-    return row | ({"difference": "–"} if judged is first else difference_cells(gap(judged, first)))
+    return row | ({"difference": "–"} if judged is first else _difference_cells(gap(judged, first)))
 
 
-def difference_cells(found: Interval | str) -> Row:
+def _difference_cells(found: Interval | str) -> _Row:
     if isinstance(found, str):
         return {"difference": found}
     sign, word, state = SIGNS[verdict(found)]
     return {"difference": points(found), "sign": sign, "word": word, "state": state}
 
 
-def cost_row(name: str, run: Run) -> Row:
+def _cost_row(name: str, run: Run) -> _Row:
     return {
         "name": name,
         "parameters": f"{run.result['parameters']:,}",
@@ -133,7 +126,7 @@ def cost_row(name: str, run: Run) -> Row:
     }
 
 
-def text_table(rows: list[Row], missing: Iterable[str], n_episodes: int) -> str:
+def _text_table(rows: list[_Row], missing: Iterable[str], n_episodes: int) -> str:
     """The accuracies, one run a line, then what there is to know about them."""
     header = ("run", "validation", f"{n_episodes:,} test episodes", "difference to the first")
     lines = [

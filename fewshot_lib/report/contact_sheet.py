@@ -17,8 +17,8 @@ from fewshot_lib.learning.weights import Trained
 from fewshot_lib.report.pages import render_page
 from fewshot_lib.report.provenance import device_name, versions
 
-THUMBNAIL = 96  # pixels
-SUPPORTS_SHOWN, QUERIES_SHOWN, PAGE_HOLDS = 20, 60, 1500  # thumbnails: per class, per page
+_THUMBNAIL = 96  # pixels
+_SUPPORTS_SHOWN, _QUERIES_SHOWN, _PAGE_HOLDS = 20, 60, 1500  # _thumbnails: per class, per page
 
 
 def as_page(
@@ -31,7 +31,7 @@ def as_page(
         rows=rows,
         n_images=len(predictions),
         accuracy=accuracy_line(rows),
-        groups=[group(name, classes, predictions) for name in classes],
+        groups=[_group(name, classes, predictions) for name in classes],
         provenance={
             "network": f"{spec.method}, {spec.image_size} px, trained on {spec.source}",
             "weights": readable(str(weights)),
@@ -42,37 +42,35 @@ def as_page(
     )
 
 
-def group(name: str, classes: Classes, predictions: Sequence[Prediction]) -> dict:
+def _group(name: str, classes: Classes, predictions: Sequence[Prediction]) -> dict:
     """What the page shows of one class, with the number of images it leaves out."""
     mine = sorted((p for p in predictions if p.label == name), key=lambda p: p.probability)
-    supports = classes[name][:SUPPORTS_SHOWN]
-    queries = mine[: max(6, min(QUERIES_SHOWN, PAGE_HOLDS // len(classes)))]
+    supports = classes[name][:_SUPPORTS_SHOWN]
+    queries = mine[: max(6, min(_QUERIES_SHOWN, _PAGE_HOLDS // len(classes)))]
     return {
         "name": name,
-        "supports": list(zip(map(file_name, supports), thumbnails(supports), strict=True)),
+        "supports": list(
+            zip([readable(path.name) for path in supports], _thumbnails(supports), strict=True)
+        ),
         "supports_left_out": len(classes[name]) - len(supports),
-        "queries": list(zip(queries, thumbnails([p.picture.path for p in queries]), strict=True)),
+        "queries": list(zip(queries, _thumbnails([p.picture.path for p in queries]), strict=True)),
         "queries_left_out": len(mine) - len(queries),
     }
 
 
-def file_name(path: Path) -> str:
-    return readable(path.name)
-
-
-def thumbnails(paths: Sequence[Path]) -> list[str]:
+def _thumbnails(paths: Sequence[Path]) -> list[str]:
     """Small versions of the original files as ``data:`` addresses."""
     known = {"action": "ignore", "category": Image.DecompressionBombWarning}  # decoded before
     with warnings.catch_warnings(**known), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(thumbnail, paths))
+        return list(pool.map(_thumbnail, paths))
 
 
-def thumbnail(path: Path) -> str:
+def _thumbnail(path: Path) -> str:
     """The middle square, which is what the network sees; nothing else of the file comes along."""
     with Image.open(path) as file:
-        file.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
+        file.draft("RGB", (2 * _THUMBNAIL, 2 * _THUMBNAIL))
         image = to_rgb(ImageOps.exif_transpose(file))
-    image = ImageOps.fit(image, (THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    image = ImageOps.fit(image, (_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
     image.info.clear()  # comments would be saved again
     data = io.BytesIO()
     image.save(data, "JPEG", quality=82)

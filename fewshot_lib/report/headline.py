@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.ledger import RESULTS, STATUS
+from fewshot_lib.experiments.folders import STATUS
+from fewshot_lib.experiments.ledger import RESULTS
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns
 from fewshot_lib.files import project_root, write_text
 from fewshot_lib.learning.calibration import CALIBRATED
@@ -21,7 +22,7 @@ from fewshot_lib.notebook.published import HEADLINE, ORIGINAL, PUBLISHED
 
 FILE = "headline.json"
 BEGIN, END = "<!-- results: made by make record -->", "<!-- results end -->"
-NOTHING = "–"
+_NOTHING = "–"
 
 
 def keep(
@@ -66,7 +67,7 @@ def record(profile: str) -> None:
         raise InputError(f"{folder} holds no finished report: make report PROFILE={profile}")
     target = project_root() / "reports" / "reference" / profile
     target.mkdir(parents=True, exist_ok=True)
-    own = own_folders(json.loads((folder / STATUS).read_text("utf-8")))
+    own = _own_folders(json.loads((folder / STATUS).read_text("utf-8")))
     for path in [*folder.glob("*.html"), *(folder / name for name in (RESULTS, STATUS, FILE))]:
         text = path.read_text("utf-8")
         for name in own:
@@ -74,31 +75,31 @@ def record(profile: str) -> None:
         write_text(target / path.name, text)
 
 
-def own_folders(status: Mapping[str, Any]) -> set[str]:
+def _own_folders(status: Mapping[str, Any]) -> set[str]:
     """Where the images of a report lie on its maker's machine, which is nobody else's concern."""
     parameters = [notebook.get("parameters", {}) for notebook in status["notebooks"].values()]
     folders = {some.get("data_dir") for some in parameters} - {None}
     return {name for name in folders if Path(name).is_absolute()}
 
 
-def results_table() -> str:
+def _results_table() -> str:
     """Markdown of all recorded headlines, beside the original's and published values."""
     head = "| data, classes | method | original | published | this project | − Problem 1 | runs |"
-    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows()])
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *_rows()])
 
 
-def rows() -> Iterator[str]:
+def _rows() -> Iterator[str]:
     """A line for each method of each report: on its test classes, where it has judged any."""
     for path in sorted((project_root() / "reports" / "reference").glob(f"*/{FILE}")):
         kept = json.loads(path.read_text("utf-8"))
         split, words = ("test", "test") if "test" in kept else ("val", "validation")
         where = f"[{kept['data']}](reports/reference/{path.parent.name}/index.html), {words}"
-        others = others_values(kept["data"], split)
+        others = _others_values(kept["data"], split)
         for entry in kept.get(split, []):
-            yield row(where, entry, *others)
+            yield _row(where, entry, *others)
 
 
-def others_values(data: str, split: str) -> tuple[dict[str, str], dict[str, str]]:
+def _others_values(data: str, split: str) -> tuple[dict[str, str], dict[str, str]]:
     """The original's and published accuracies by method, where the data is theirs.
 
     The original's are of validation classes. Published ones, of test classes, stand beside both.
@@ -109,7 +110,7 @@ def others_values(data: str, split: str) -> tuple[dict[str, str], dict[str, str]
     return original if split == "val" else {}, PUBLISHED
 
 
-def row(
+def _row(
     where: str, entry: dict[str, Any], original: Mapping[str, str], published: Mapping[str, str]
 ) -> str:
     """One method's line."""
@@ -118,10 +119,10 @@ def row(
     cells = [
         where,
         method,
-        original.get(method, NOTHING),
-        published.get(method, NOTHING),
+        original.get(method, _NOTHING),
+        published.get(method, _NOTHING),
         f"{100 * mean:.2f} ± {100 * ci95:.2f} ({n:,} episodes)",
-        points(Interval(*gap)) if gap else NOTHING,
+        points(Interval(*gap)) if gap else _NOTHING,
         ", ".join(f"`{name}`" for name in entry["runs"]),
     ]
     return f"| {' | '.join(cells)} |"
@@ -131,10 +132,11 @@ def updated(readme: str) -> str:
     """README's text with the table as it should be."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{results_table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{_results_table()}\n{END}{after}"
 
 
 def main(profiles: list[str]) -> None:
+    """Record these reports and bring README's table up to date."""
     for profile in profiles:
         record(profile)
     path = project_root() / "README.md"

@@ -27,13 +27,32 @@ def test_version():
     assert __version__ in run("--version").stdout
 
 
-def test_help_loads_nothing_heavy():
+def test_a_summary_of_a_command_fits_its_line():
+    for line in run("--help").stdout.partition("Commands:")[2].splitlines():
+        assert not line.endswith(("...", "…")), line
+
+
+HEAVY = {"torch", "papermill", "nbconvert", "pandas", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["report", "--help"], "--only"),
+        (["report", "quikc"], "unknown profile 'quikc' (did you mean 'quick'?)"),
+        (["report", "quick", "--only", "problm1"], "(did you mean 'problem1'?)"),
+        (["report", "quick", "--set", "epoch=3"], "(did you mean 'epochs'?)"),
+        (["verify", "quikc"], "quikc is no report"),
+    ],
+)
+def test_help_and_misspelt_names_are_answered_without_what_is_heavy(arguments, words):
     code = (
         "import sys\nfrom fewshot_lib.cli.main import main\n"
-        "try:\n    main(['report', '--help'])\nexcept SystemExit:\n    pass\n"
-        "print({'torch', 'papermill', 'nbconvert', 'pandas', 'matplotlib'} & set(sys.modules))"
+        f"try:\n    main({arguments})\nexcept SystemExit:\n    pass\n"
+        f"print({HEAVY} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert words in done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "set()"
 
 
@@ -43,7 +62,9 @@ def test_help_loads_nothing_heavy():
 def test_wrong_usage_has_status_2(arguments):
     result = run(*arguments)
     assert result.exit_code == 2
-    assert "Usage" in result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("fewshot: ")
+    assert line.endswith("--help)")
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_every_query_is_a_row_with_its_nearest_classes(run, photos):
     result = run()
     assert result.exit_code == 0, result.output
     rows = table(photos / "out.csv")
-    assert list(rows[0]) == [*tool.COLUMNS, "truth"]
+    assert list(rows[0]) == [*tool._COLUMNS, "truth"]
     names = [f"{c}/{file}" for c in COLOURS for file in ("a.png", "deeper/b.jpg")]
     assert [row["file"] for row in rows] == names
     assert [row["class"] for row in rows] == [row["truth"] for row in rows]
@@ -131,7 +131,7 @@ def test_without_known_classes_nothing_is_scored(run, photos):
     result = run(photos / "new")
     assert "accuracy" not in result.stdout
     assert "blue   supports 1, predicted 1\n" in result.stdout
-    assert list(table(photos / "out.csv")[0]) == list(tool.COLUMNS)
+    assert list(table(photos / "out.csv")[0]) == list(tool._COLUMNS)
     assert not page(photos / "out.html").find(string=re.compile("Accuracy"))
 
 
@@ -144,8 +144,8 @@ def test_images_of_unknown_class_are_classified_but_not_scored(run, photos):
 
 def test_the_nearest_folder_named_like_a_class_is_the_truth(photos):
     classes = tool.read_supports(photos / "support")
-    assert tool.true_class(Path("red/green/deep/1.png"), classes) == "green"
-    assert tool.true_class(Path("other/red"), classes) == ""
+    assert tool._true_class(Path("red/green/deep/1.png"), classes) == "green"
+    assert tool._true_class(Path("other/red"), classes) == ""
 
 
 def test_several_queries_count_each_image_once_and_keep_names_apart(photos):
@@ -196,8 +196,8 @@ def test_equal_numbers_of_supports_give_what_an_episode_gives(photos, make_weigh
 def test_a_calibrated_prototype_leans_the_less_the_more_supports_it_has(photos, make_weights):
     trained, classes = load_trained(make_weights()), tool.read_supports(photos / "support")
     means = torch.randn(4, 64, generator=stream("means"))
-    plain = tool.class_prototypes(trained, classes)
-    found = tool.class_prototypes(trained, classes, means)
+    plain = tool._class_prototypes(trained, classes)
+    found = tool._class_prototypes(trained, classes, means)
     for row, one, n_shot in zip(found, plain, N_SUPPORT.values(), strict=True):
         expected = calibrate(one.unsqueeze(0), n_shot, means, trained.learner.distance)[0]
         torch.testing.assert_close(row, expected)
@@ -219,9 +219,9 @@ def test_the_command_leans_on_the_means_beside_the_weights(run, photos):
 
 
 def test_a_prototype_is_the_mean_of_however_many_supports(photos, make_weights, monkeypatch):
-    monkeypatch.setattr(tool, "IMAGES_AT_ONCE", 2)  # three supports make two blocks
+    monkeypatch.setattr(tool, "_IMAGES_AT_ONCE", 2)  # three supports make two blocks
     trained, classes = load_trained(make_weights()), tool.read_supports(photos / "support")
-    prototypes = tool.class_prototypes(trained, classes)
+    prototypes = tool._class_prototypes(trained, classes)
     for row, paths in zip(prototypes, classes.values(), strict=True):
         embedded = encode(trained.learner, trained.bank(paths), default_device()).embedded
         torch.testing.assert_close(row, embedded.mean(0))
@@ -233,7 +233,7 @@ def test_probabilities_are_the_softmax_over_the_classes(photos, make_weights):
     found = list(tool.classify(trained, classes, queries))
     bank = trained.bank([query.path for query in queries])
     embedded = encode(trained.learner, bank, default_device()).embedded
-    logits = -(torch.cdist(embedded, tool.class_prototypes(trained, classes)) ** 2)
+    logits = -(torch.cdist(embedded, tool._class_prototypes(trained, classes)) ** 2)
     expected, order = logits.softmax(-1).sort(descending=True)
     assert [p.probability for p in found] == pytest.approx(expected[:, 0].tolist(), abs=1e-4)
     seconds = [p.runner_up_probability for p in found]
@@ -244,7 +244,7 @@ def test_probabilities_are_the_softmax_over_the_classes(photos, make_weights):
 def test_hallucination_changes_prototypes_and_is_the_same_each_time(photos, make_weights):
     classes = tool.read_supports(photos / "support")
     without, with_, again = (
-        tool.class_prototypes(load_trained(make_weights(**changes)), classes)
+        tool._class_prototypes(load_trained(make_weights(**changes)), classes)
         for changes in (
             {"method": "hallucination"},
             {"method": "hallucination", "n_aug_test": 3},
@@ -258,8 +258,8 @@ def test_hallucination_changes_prototypes_and_is_the_same_each_time(photos, make
 def test_blocks_change_nothing_and_leave_nothing_out(run, photos, monkeypatch):
     run()
     whole = table(photos / "out.csv")
-    monkeypatch.setattr(tool, "IMAGES_AT_ONCE", 4)
-    assert list(map(len, tool.blocks(range(10), 4))) == [4, 4, 2]
+    monkeypatch.setattr(tool, "_IMAGES_AT_ONCE", 4)
+    assert list(map(len, tool._blocks(range(10), 4))) == [4, 4, 2]
     run()
     assert [r["file"] for r in table(photos / "out.csv")] == [r["file"] for r in whole]
     assert [r["class"] for r in table(photos / "out.csv")] == [r["class"] for r in whole]
@@ -270,7 +270,8 @@ def test_blocks_change_nothing_and_leave_nothing_out(run, photos, monkeypatch):
     [(50, 100, 0.4038, 0.5962), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0)],  # z²/(n+z²) = 0.2775
 )
 def test_wilson_s_interval(right, n, low, high):
-    assert tool.wilson(right, n) == pytest.approx((low, high), abs=1e-4)
+    line = tool.accuracy_line([tool.Tally("a", 1, n, n, right)])
+    assert line.endswith(f"95 % interval {100 * low:.1f} to {100 * high:.1f} %)")
 
 
 def test_text_cells_are_no_formulas(photos, make_weights):
@@ -338,8 +339,8 @@ def test_names_that_are_no_text_are_written_with_question_marks(run, photos):
 
 
 def test_the_page_caps_its_images_and_says_how_many_are_left_out(run, photos, monkeypatch):
-    monkeypatch.setattr(contact_sheet, "SUPPORTS_SHOWN", 2)
-    monkeypatch.setattr(contact_sheet, "QUERIES_SHOWN", 7)
+    monkeypatch.setattr(contact_sheet, "_SUPPORTS_SHOWN", 2)
+    monkeypatch.setattr(contact_sheet, "_QUERIES_SHOWN", 7)
     for i in range(10):
         paint(photos / "query" / "red" / f"{i}.png", "red", 200 + i)
     run()
@@ -362,11 +363,11 @@ def test_a_thumbnail_is_turned_upright_cut_square_and_tells_nothing_else(tmp_pat
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 3, "where it was taken"  # held upside down
     picture.save(tmp_path / "a.jpg", exif=exif, comment=b"a secret", quality=95)
-    small = decoded(contact_sheet.thumbnail(tmp_path / "a.jpg")).convert("L")
-    assert small.size == (contact_sheet.THUMBNAIL, contact_sheet.THUMBNAIL)
+    small = decoded(contact_sheet._thumbnail(tmp_path / "a.jpg")).convert("L")
+    assert small.size == (contact_sheet._THUMBNAIL, contact_sheet._THUMBNAIL)
     assert small.getpixel((48, 10)) < 20
     assert small.getpixel((48, 86)) > 235
-    data = base64.b64decode(contact_sheet.thumbnail(tmp_path / "a.jpg").partition(",")[2])
+    data = base64.b64decode(contact_sheet._thumbnail(tmp_path / "a.jpg").partition(",")[2])
     assert b"secret" not in data
     assert b"taken" not in data
 
@@ -376,7 +377,7 @@ def test_a_thumbnail_comes_from_the_original_and_not_from_the_network_s_pixels(t
     for x in range(0, 96, 4):
         stripes.paste(255, (x, 0, x + 2, 96))
     stripes.save(tmp_path / "a.png")
-    small = decoded(contact_sheet.thumbnail(tmp_path / "a.png")).convert("L")
+    small = decoded(contact_sheet._thumbnail(tmp_path / "a.png")).convert("L")
     low, high = small.getextrema()
     assert high - low > 200  # at the network's 16 px they would all be grey
 
@@ -457,7 +458,7 @@ def test_a_query_that_is_no_image_is_refused(run, photos):
 def test_a_run_that_is_not_there_is_named(run, photos):
     result = run(run=photos / "nowhere")
     assert result.exit_code == 2
-    assert "there is no weights file" in result.stderr
+    assert "there is no run or report" in result.stderr
     assert "nowhere" in result.stderr
 
 

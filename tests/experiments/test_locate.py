@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.ledger import COMPLETE, FAILED, STATUS, Status
-from fewshot_lib.experiments.lookup import best_run, weights_file
+from fewshot_lib.experiments.folders import STATUS
+from fewshot_lib.experiments.lookup import _best_run, weights_file
 from fewshot_lib.experiments.runs import RESULT, run
+from fewshot_lib.experiments.status import COMPLETE, FAILED, Status
 from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.spec.problems import PROBLEMS
 
@@ -54,7 +55,7 @@ def set_accuracy(folder: Path, accuracy: float) -> None:
 
 
 def test_best_is_the_run_with_the_highest_validation_accuracy(runs):
-    assert best_run("quick").spec == runs["problem2"].spec
+    assert _best_run("quick").spec == runs["problem2"].spec
     set_accuracy(runs["problem1"].folder, 0.7)
     assert weights_file("best") == runs["problem1"].folder / WEIGHTS
 
@@ -69,15 +70,15 @@ def test_the_best_of_one_problem_is_its_main_run(runs, problem):
 def test_afhn_takes_part_in_the_whole_report_but_is_not_problem_3(runs, params):
     afhn = run(params["problem3"].adversarial_spec("afhn"))
     set_accuracy(afhn.folder, 0.9)
-    assert best_run("quick") == afhn
-    assert best_run("quick", 3).spec == runs["problem3"].spec
+    assert _best_run("quick") == afhn
+    assert _best_run("quick", 3).spec == runs["problem3"].spec
 
 
 def test_profiles_are_told_apart(runs, project, params):
     write_report(project, {"problem1": params["problem1"]}, "mine")
-    assert best_run("mine").spec == runs["problem1"].spec
+    assert _best_run("mine").spec == runs["problem1"].spec
     with pytest.raises(InputError, match="Problem 2 of report 'mine' is not finished"):
-        best_run("mine", 2)
+        _best_run("mine", 2)
 
 
 def test_nothing_is_trained_to_find_the_best(project, params):
@@ -91,7 +92,7 @@ def test_nothing_is_trained_to_find_the_best(project, params):
 @pytest.mark.parametrize("state", ["running", FAILED])
 def test_an_unfinished_problem_does_not_count(runs, project, params, state):
     write_report(project, params, problem2=state)
-    assert best_run("quick").spec == runs["problem3"].spec
+    assert _best_run("quick").spec == runs["problem3"].spec
     with pytest.raises(InputError) as caught:
         weights_file("best", "quick", 2)
     assert str(caught.value) == (

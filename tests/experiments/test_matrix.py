@@ -120,4 +120,4 @@ def test_epochs_and_their_seconds_are_those_of_all_seeds(two):
     expected = interval(torch.tensor(seconds, dtype=torch.float64))
     assert plain.epoch_seconds == pytest.approx(expected)
     best = [one.result["best_epoch"] for one in plain.seeds]
-    assert plain.kept == f"epochs {best[0]} and {best[1]}"
+    assert plain.best_epochs == f"epochs {best[0]} and {best[1]}"

@@ -14,12 +14,12 @@ from fewshot_lib.cli.compare import compare
 from fewshot_lib.cli.main import Commands
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.comparison import CHANGED, gap, judge, unique_names
-from fewshot_lib.experiments.ledger import STATUS
+from fewshot_lib.experiments.folders import STATUS
 from fewshot_lib.experiments.lookup import Entry, find_entries
 from fewshot_lib.experiments.runs import RESULT, SPEC, Run, run
 from fewshot_lib.learning.checkpoints import HISTORY, WEIGHTS
 from fewshot_lib.learning.intervals import Interval
-from fewshot_lib.report.compare_page import difference_cells
+from fewshot_lib.report.compare_page import _difference_cells
 from fewshot_lib.spec.problems import Problem1, Problem3
 from fewshot_lib.spec.words import differing_values, equal_values, short_names
 
@@ -106,7 +106,7 @@ def test_the_difference_is_paired_by_hand(two):
     [(0.02, "▲", "better"), (-0.02, "▼", "worse"), (0.01, "≈", "cannot be told apart")],
 )
 def test_the_sign_says_whether_the_interval_excludes_zero(mean, sign, word):
-    found = difference_cells(Interval(mean, 0.01, 600))
+    found = _difference_cells(Interval(mean, 0.01, 600))
     assert (found["sign"], found["word"]) == (sign, word)
 
 

@@ -78,7 +78,7 @@ def test_a_recorded_report_is_in_readme_s_table(report, tmp_path):
     ],
 )
 def test_others_values_stand_beside_the_data_they_are_of(data, split, others):
-    original, published = headline.others_values(data, split)
+    original, published = headline._others_values(data, split)
     assert (original.get("Problem 1"), "Problem 1" in published) == others
 
 
@@ -89,7 +89,7 @@ def test_the_table_shows_test_classes_where_there_are_any(report, tmp_path):
     for split, words in (("val", "validation |"), ("test", "test |")):
         headline.keep(runs, judged, {}, split)
         (target / headline.FILE).write_bytes((folder / headline.FILE).read_bytes())
-        (line,) = headline.rows()
+        (line,) = headline._rows()
         assert words in line
 
 
