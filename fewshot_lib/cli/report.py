@@ -31,10 +31,10 @@ def report(
     --only and --set can be given several times. The last line printed is the path of the
     report's front page.
     """
-    from fewshot_lib.spec.profiles import load_params, select
+    from fewshot_lib.spec.profiles import load_params, problem_names
 
     # What is misspelt is told at once, before torch is imported.
-    load_params(profile, select(only), settings)
+    load_params(profile, problem_names(only), settings)
     apply_engine_options(ctx, options)
     from fewshot_lib.report.build import INTERRUPT_STATUS, make_report
 
