@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -31,57 +33,58 @@ calibrated_option = click.option(
     is_flag=True,
     help="Let prototypes lean on the training classes that they resemble.",
 )
-_ENGINES = ("serial", "process", "ray")
-_NAMES = ("engine", "workers", "threads", "gpus", "address", "storage")
 
 
 def engine_options(command: Callable) -> Callable:
-    """``--engine`` and what goes with it; what is given is in the environment while it runs."""
-    for option in reversed(
-        (
-            click.option(
-                "--engine",
-                type=click.Choice(_ENGINES),
-                help="One run after another, several processes, a Ray cluster [default: serial].",
-            ),
-            click.option(
-                "--workers",
-                type=click.IntRange(min=1),
-                help="process: runs at a time [default: one for each GPU or core].",
-            ),
-            click.option(
-                "--threads",
-                type=click.IntRange(min=1),
-                help="CPU threads of each run; equal numbers make equal results.",
-            ),
-            click.option(
-                "--gpus",
-                type=click.FloatRange(min=0),
-                help="ray: GPUs of each run, 0.5 to share one [default: 1 if there are any].",
-            ),
-            click.option(
-                "--address",
-                help="ray: HOST:PORT or ray://HOST:PORT [default: the cluster of this machine].",
-            ),
-            click.option(
-                "--storage",
-                metavar="URL",
-                help="ray: where runs are kept if the machines share no folder: s3://… and others.",
-            ),
-        )
+    """``--engine`` and what goes with it; the command finds them said in the environment."""
+
+    @functools.wraps(command)
+    def with_engine(
+        *,
+        engine: str | None,
+        threads: int | None,
+        gpus: float | None,
+        address: str | None,
+        storage: str | None,
+        **others: Any,
+    ) -> None:
+        if (engine, threads, gpus, address, storage) != (None,) * 5:
+            from fewshot_lib.experiments.engines.settings import engine_settings
+
+            settings = engine_settings(
+                engine=engine, threads=threads, gpus=gpus, address=address, storage=storage
+            )
+            os.environ.update(settings.as_environment())
+        command(**others)
+
+    for option in (
+        click.option(
+            "--storage",
+            metavar="URL",
+            help="ray: where runs are kept if machines share no folder: s3://… [FEWSHOT_STORAGE].",
+        ),
+        click.option(
+            "--address",
+            help="ray: cluster to join, HOST:PORT or ray://HOST:PORT; else on this machine "
+            "[RAY_ADDRESS].",
+        ),
+        click.option(
+            "--gpus",
+            type=click.FloatRange(min=0),
+            help="ray: GPUs of each run, 0.5 to share one; else 1 if there are any [FEWSHOT_GPUS].",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            help="CPU threads of each run: with equal numbers runs are equal to the last bit "
+            "[FEWSHOT_THREADS].",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(("serial", "ray")),
+            help="One run after another, or as many at a time as Ray finds GPUs or cores for; "
+            "else serial [FEWSHOT_ENGINE].",
+        ),
     ):
-        command = option(command)
-    return command
-
-
-def apply_engine_options(ctx: click.Context, options: dict[str, Any]) -> None:
-    """Check the options and say them to this process and those it starts, until it is done.
-
-    Raises:
-        InputError: the engine does not use an option that is given.
-    """
-    from fewshot_lib.experiments.engines.params import as_environment, engine_params, environment
-
-    given = {name: options[name] for name in _NAMES if options[name] is not None}
-    engine_params(**given)
-    ctx.with_resource(environment(**as_environment(given)))
+        with_engine = option(with_engine)
+    return with_engine

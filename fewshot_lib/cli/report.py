@@ -1,10 +1,8 @@
 """``fewshot report``: run the notebooks, render the pages."""
 
-from typing import Any
-
 import click
 
-from fewshot_lib.cli.options import apply_engine_options, engine_options
+from fewshot_lib.cli.options import engine_options
 
 
 @click.command()
@@ -24,7 +22,6 @@ def report(
     only: tuple[str, ...],
     settings: tuple[str, ...],
     output: str | None,
-    **options: Any,
 ) -> None:
     """Run the notebooks of a profile and render the report.
 
@@ -35,7 +32,6 @@ def report(
 
     # What is misspelt is told at once, before torch is imported.
     load_params(profile, problem_names(only), settings)
-    apply_engine_options(ctx, options)
     from fewshot_lib.report.build import INTERRUPT_STATUS, make_report
 
     status, index = make_report(profile, only, settings, output)

@@ -1,11 +1,10 @@
 """``fewshot sweep``: many settings, ranked."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from fewshot_lib.cli.options import apply_engine_options, engine_options
+from fewshot_lib.cli.options import engine_options
 
 
 @click.command()
@@ -23,10 +22,7 @@ from fewshot_lib.cli.options import apply_engine_options, engine_options
     help="Folder [default: reports/sweeps/NAME of the file].",
 )
 @engine_options
-@click.pass_context
-def sweep(
-    ctx: click.Context, params: Path, episodes: int, output: Path | None, **options: Any
-) -> None:
+def sweep(params: Path, episodes: int, output: Path | None) -> None:
     """Train every setting of PARAMS.yaml and rank them.
 
     The file has base: (parameters that all share), grid: (name to a list of values, every
@@ -35,7 +31,6 @@ def sweep(
     with each). Runs that are there already are used. The last line printed is the path of the
     page; tables lie beside it.
     """
-    apply_engine_options(ctx, options)
     from fewshot_lib.report.sweep_page import make_sweep
 
     text, page, failure = make_sweep(params, episodes, output)

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from fewshot_lib.data.bank import ImageBank
+from fewshot_lib.experiments.engines import make_runs
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.evaluation import Evaluation
@@ -21,15 +22,13 @@ def run_matrix(
     """The runs of several specs, under the same keys.
 
     Args:
-        engine: ``serial``, ``process`` or ``ray``; by default what ``FEWSHOT_ENGINE`` says.
+        engine: ``serial`` or ``ray``; by default what ``FEWSHOT_ENGINE`` says.
         settings: of the engine, see ``engines.make_runs``.
 
     Raises:
         InputError: an argument is wrong, or runs failed for wrong input.
         RuntimeError: runs failed for another reason. All others are complete either way.
     """
-    from fewshot_lib.experiments.engines import make_runs  # which is made of this module's ``run``
-
     names = make_runs(specs.values(), engine, **settings)
     folders = [runs_folder() / name for name in names]
     return {key: Run(spec, f) for (key, spec), f in zip(specs.items(), folders, strict=True)}

@@ -55,8 +55,8 @@ def test_all_runs_are_asked_for_at_once(two, monkeypatch):
 
     monkeypatch.setattr("fewshot_lib.experiments.matrix.run_matrix", run_matrix)
     specs = {(name, seed): two[name].spec for name in two for seed in (4, 5)}
-    found = run_seeds(specs, engine="process")
-    assert calls == [(list(specs), {"engine": "process"})]
+    found = run_seeds(specs, engine="ray")
+    assert calls == [(list(specs), {"engine": "ray"})]
     assert found == two
 
 

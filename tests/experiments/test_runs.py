@@ -205,7 +205,7 @@ def test_a_matrix_keeps_its_keys(make_spec):
 
 
 def test_an_unknown_engine_is_refused(make_spec):
-    with pytest.raises(InputError, match="engine 'seriell' is not known"):
+    with pytest.raises(InputError, match="engine='seriell': Input should be 'serial' or 'ray'"):
         run_matrix({"a": make_spec()}, engine="seriell")
     assert not runs_folder().exists()
 

@@ -2,13 +2,10 @@
 
 import errno
 import hashlib
-import os
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
-import torch
 from filelock import FileLock
 
 from fewshot_lib.data.bank import data_fingerprint
@@ -18,8 +15,8 @@ from fewshot_lib.files import cache_folder, runs_folder
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.words import run_title
 
-NAMED = 3  # failed runs that the error tells of
-FULL = (errno.ENOSPC, errno.EDQUOT)
+_NAMED = 3  # failed runs that the error names
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -35,37 +32,25 @@ class Job:
     spec: Spec
     episodes: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "spec": self.spec.model_dump(), "episodes": self.episodes}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        return cls(values["name"], Spec.check(values["spec"]), values["episodes"])
-
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job went and where; plain values, to be sent between processes.
+    """How a job went.
 
     Attributes:
         error: one line; None if all is well.
         is_input: the error was an ``InputError``.
         number: the error number, if the system gave one.
         trace: the whole traceback.
-        where: process, GPUs it saw (as in ``CUDA_VISIBLE_DEVICES``), CPU threads it used.
     """
 
     error: str | None = None
     is_input: bool = False
     number: int | None = None
     trace: str = ""
-    where: Mapping[str, Any] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
-def names_of(specs: Iterable[Spec]) -> list[str]:
+def run_names(specs: Iterable[Spec]) -> list[str]:
     """The name of each spec's run; the data is looked at once, however many specs share it.
 
     Raises:
@@ -74,21 +59,21 @@ def names_of(specs: Iterable[Spec]) -> list[str]:
     fingerprints: dict[str, str] = {}
     names = []
     for spec in specs:
-        data = spec.model_dump_json(include=set(DataParams.model_fields))
+        data = _data_params(spec)
         if data not in fingerprints:
             fingerprints[data] = data_fingerprint(spec)
         names.append(spec.identity(fingerprints[data]))
     return names
 
 
+def _data_params(spec: Spec) -> str:
+    return spec.model_dump_json(include=set(DataParams.model_fields))
+
+
 def missing(jobs: Iterable[Job]) -> list[Job]:
     """Those whose run is not complete, each once."""
-    folder = runs_folder()
-    return [j for j in {job.name: job for job in jobs}.values() if not is_there(folder / j.name)]
-
-
-def is_there(folder) -> bool:
-    return (folder / RESULT).exists()
+    different = {job.name: job for job in jobs}.values()
+    return [job for job in different if not (runs_folder() / job.name / RESULT).exists()]
 
 
 def attempt(job: Job) -> Outcome:
@@ -99,7 +84,7 @@ def attempt(job: Job) -> Outcome:
                 "the worker has other data or another version of this project: "
                 "give all of them the same"
             )
-        prepare(job.spec)
+        _decode_images(job.spec)
         made = run(job.spec)
         if job.episodes:
             made.evaluate(job.episodes)
@@ -107,27 +92,17 @@ def attempt(job: Job) -> Outcome:
         text = " ".join(str(error).split()) or type(error).__name__
         is_input = isinstance(error, InputError)
         text = text if is_input else f"{type(error).__name__}: {text}"
-        number = getattr(error, "errno", None)
-        return Outcome(text, is_input, number, traceback.format_exc(), where())
-    return Outcome(where=where())
+        return Outcome(text, is_input, getattr(error, "errno", None), traceback.format_exc())
+    return Outcome()
 
 
-def prepare(spec: Spec) -> None:
+def _decode_images(spec: Spec) -> None:
     """Have the run's images decoded, by one process while the others wait."""
-    data = spec.model_dump_json(include=set(DataParams.model_fields))
-    digest = hashlib.sha256(data.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(_data_params(spec).encode()).hexdigest()[:12]
     cache_folder().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_folder() / f".{digest}.lock"):
         for split in ("train", "val"):
             bank_for(spec, split)
-
-
-def where() -> dict[str, Any]:
-    return {
-        "pid": os.getpid(),
-        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
-        "threads": torch.get_num_threads(),
-    }
 
 
 def raise_failures(jobs: Iterable[Job], outcomes: Mapping[str, Outcome]) -> None:
@@ -142,19 +117,19 @@ def raise_failures(jobs: Iterable[Job], outcomes: Mapping[str, Outcome]) -> None
     failed = [(job, o) for job in jobs if (o := outcomes[job.name]).error is not None]
     if not failed:
         return
-    message = in_words(failed, len(jobs))
+    message = _in_words(failed, len(jobs))
     if all(outcome.is_input for _, outcome in failed):
         raise InputError(message)
     worst = next(outcome for _, outcome in failed if not outcome.is_input)
-    error = OSError(worst.number, message) if worst.number in FULL else RuntimeError(message)
+    error = OSError(worst.number, message) if worst.number in _FULL else RuntimeError(message)
     error.add_note(worst.trace)
     raise error
 
 
-def in_words(failed: list[tuple[Job, Outcome]], n_jobs: int) -> str:
+def _in_words(failed: list[tuple[Job, Outcome]], n_jobs: int) -> str:
     if n_jobs == 1:
         return failed[0][1].error
-    told = [f"{run_title(j.spec)} ({j.name}): {o.error}" for j, o in failed[:NAMED]]
-    more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+    errors = [f"{run_title(j.spec)} ({j.name}): {o.error}" for j, o in failed[:_NAMED]]
+    more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
     start = f"{len(failed)} of {n_jobs} runs failed, the others are complete"
-    return f"{start}: {'; '.join(told)}{more}"
+    return f"{start}: {'; '.join(errors)}{more}"

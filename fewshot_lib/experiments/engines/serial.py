@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import torch
 
 from fewshot_lib.experiments.engines.jobs import Job, Outcome, attempt
-from fewshot_lib.experiments.engines.params import EngineParams
+from fewshot_lib.experiments.engines.settings import EngineSettings
 
 
-def make_all(jobs: list[Job], params: EngineParams) -> dict[str, Outcome]:
+def make_all(jobs: list[Job], settings: EngineSettings) -> dict[str, Outcome]:
     """How each run went, by its name."""
-    with torch_threads(params.threads):
+    with torch_threads(settings.threads):
         return {job.name: attempt(job) for job in jobs}
 
 
