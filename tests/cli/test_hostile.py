@@ -75,10 +75,10 @@ def test_a_cache_and_predictions_that_would_run_code_are_made_again(make_spec, p
 
 DRAWS = """
 import torch
-from fewshot_lib.data import load_bank
-from fewshot_lib.episodes import sample_episodes
-from fewshot_lib.randomness import stream
-from fewshot_lib.spec import Spec
+from fewshot_lib.data.bank import load_bank
+from fewshot_lib.data.episodes import sample_episodes
+from fewshot_lib.learning.randomness import stream
+from fewshot_lib.spec.parameters import Spec
 import sys
 spec = Spec.check({spec!r})
 bank = load_bank(spec, "train")
