@@ -5,8 +5,6 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
-import nbformat
-
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.ledger import Results
 from fewshot_lib.experiments.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
@@ -15,12 +13,12 @@ from fewshot_lib.report.display import Display
 from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook
 from fewshot_lib.report.pages import INDEX, Page, write_index
 from fewshot_lib.report.provenance import provenance
-from fewshot_lib.report.render import page_title, prepared, render_notebook
-from fewshot_lib.report.send import Destination, is_address
+from fewshot_lib.report.render import notebook_title, render_notebook
+from fewshot_lib.report.send import is_address, require_writable, send
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS, ReportParams
 from fewshot_lib.spec.profiles import load_params, problem_names
 
-SUMMARY = "summary"  # the notebook that becomes the front page, if there is one
+_SUMMARY = "summary"  # the notebook that becomes the front page, if there is one
 INTERRUPT_STATUS = 130
 
 
@@ -48,24 +46,27 @@ def make_report(
     params = load_params(profile, names, settings)
     for name in names:
         check_notebook(name)
-    target = Destination(output) if is_address(output) else None
+    remote = is_address(output)
+    if remote:
+        require_writable(output)
     own = project_root() / "reports" / profile
-    folder = output_folder(own if target or not output else Path(output))
+    folder = output_folder(own if remote or not output else Path(output))
     with hold_lock(folder / ".lock", f"report {folder}"):
-        report = Report(folder, params, Status(folder, profile, provenance(profile)))
+        report = _Report(folder, params, Status(folder, profile, provenance(profile)))
         status = report.run()
-        sent = target is not None and status != INTERRUPT_STATUS
-        return status, target.send(folder) if sent else folder / INDEX
+        if remote and status != INTERRUPT_STATUS:
+            return status, send(folder, output)
+        return status, folder / INDEX
 
 
-class Report:
+class _Report:
     """The notebooks of one output folder, run one after another."""
 
     def __init__(self, folder: Path, params: dict[str, ReportParams], status: Status):
         self.folder, self.params, self.status = folder, params, status
         self.results = Results(folder)
-        summary = project_root() / "notebooks" / f"{NOTEBOOKS[SUMMARY]}.ipynb"
-        self.names = [*params, *([SUMMARY] if summary.is_file() else [])]
+        summary = project_root() / "notebooks" / f"{NOTEBOOKS[_SUMMARY]}.ipynb"
+        self.names = [*params, *([_SUMMARY] if summary.is_file() else [])]
         self.wrong_input: set[str] = set()
 
     def run(self) -> int:
@@ -74,11 +75,11 @@ class Report:
             self.status.entries[name] = {"state": WAITING}
         self.status.entries = {n: self.status.entries[n] for n in self.reading_order()}
         self.refresh()
-        before = signal.signal(signal.SIGTERM, interrupt)
+        before = signal.signal(signal.SIGTERM, _interrupt)
         try:
             with Display(len(self.names)) as display:
                 for name in self.names:
-                    if name == SUMMARY and not self.anything_finished():
+                    if name == _SUMMARY and not self.anything_finished():
                         self.drop_summary()
                     else:
                         self.run_one(name, display)
@@ -98,7 +99,7 @@ class Report:
 
     def drop_summary(self) -> None:
         """Leave the overview as the front page."""
-        self.status.entries.pop(SUMMARY)
+        self.status.entries.pop(_SUMMARY)
         self.refresh()
 
     def reading_order(self) -> list[str]:
@@ -121,7 +122,7 @@ class Report:
             if error.is_input:
                 self.wrong_input.add(name)
             self.status.finish(name, FAILED, str(error))
-            display.end(f"failed: {error} - see {shown_path(target)}")
+            display.end(f"failed: {error} - see {_shown_path(target)}")
         else:
             self.status.finish(name, COMPLETE)
             display.end("complete")
@@ -135,9 +136,9 @@ class Report:
     def render(self, name: str, executed: Path) -> None:
         """Write the notebook's page and bring the front page up to date."""
         entry = self.status.entries[name]
-        if name == SUMMARY and entry["state"] == COMPLETE:
+        if name == _SUMMARY and entry["state"] == COMPLETE:
             return self.write_page(name, executed, INDEX, self.missing())
-        if name != SUMMARY and executed.is_file():
+        if name != _SUMMARY and executed.is_file():
             self.status.update(name, page=f"{NOTEBOOKS[name]}.html")
             page = self.status.entries[name]["page"]
             self.write_page(name, executed, page, entry["error"])
@@ -166,7 +167,10 @@ class Report:
         names = [name for name in self.reading_order() if name in PROBLEMS]
         return [
             Page(INDEX, "Summary"),
-            *(Page(f"{NOTEBOOKS[name]}.html", title_of(name)) for name in names),
+            *(
+                Page(f"{NOTEBOOKS[name]}.html", notebook_title(notebook_path(name)))
+                for name in names
+            ),
         ]
 
     def refresh(self) -> None:
@@ -183,18 +187,11 @@ class Report:
         self.refresh()
 
 
-def title_of(name: str) -> str:
-    """Title of a notebook: its first heading."""
-    path = notebook_path(name)
-    _, renderer = prepared(nbformat.read(path, as_version=4), str(path.parent))
-    return page_title(renderer, path.stem)
-
-
-def shown_path(path: Path) -> str:
+def _shown_path(path: Path) -> str:
     """Relative to the shell's folder where that is shorter."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def interrupt(*_) -> None:
+def _interrupt(*_) -> None:
     """A polite request to end is treated like Ctrl-C."""
     raise KeyboardInterrupt

@@ -30,7 +30,7 @@ class ThisPythonSpecs(KernelSpecManager):
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
-class ThisPythonManager(AsyncKernelManager):
+class _ThisPythonManager(AsyncKernelManager):
     @default("kernel_spec_manager")
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return ThisPythonSpecs(parent=self)
@@ -69,42 +69,42 @@ def run_notebook(
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
         execute_notebook(
-            braced(source),
-            braced(partial),
+            _escape_braces(source),
+            _escape_braces(partial),
             parameters,
             kernel_name="python3",
             language="python",
             cwd=project_root(),
             progress_bar=False,
-            kernel_manager_class=ThisPythonManager,
+            kernel_manager_class=_ThisPythonManager,
             coalesce_streams=True,
-            on_cell_start=cell_counter(source, on_cell),
+            on_cell_start=_count_cells(source, on_cell),
         )
     except PapermillExecutionError as error:
         is_input = error.ename == "InputError"
-        raise NotebookError(last_line(error.ename, error.evalue), is_input) from None
+        raise NotebookError(_last_line(error.ename, error.evalue), is_input) from None
     except DeadKernelError:
         raise NotebookError("the kernel died, perhaps for lack of memory") from None
     except Exception as error:
-        raise NotebookError(last_line(type(error).__name__, str(error))) from error
+        raise NotebookError(_last_line(type(error).__name__, str(error))) from error
     finally:
         if partial.exists():
-            settle(partial, target, source)
+            _keep(partial, target, source)
 
 
-def braced(path: Path) -> str:
+def _escape_braces(path: Path) -> str:
     """Papermill fills in braces of a path; ours are meant literally."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def last_line(name: str, message: str) -> str:
+def _last_line(name: str, message: str) -> str:
     if any(f"{word} {errno.ENOSPC}" in message for word in ("[Errno", "os error")):
         return "the disk is full: make room and start again, finished runs are kept"
     lines = [line for line in message.strip().splitlines() if line.strip()]
     return f"{name}: {lines[-1].strip()}" if lines else name
 
 
-def cell_counter(source: Path, on_cell: Callable[[int, int], None]) -> Callable[..., None]:
+def _count_cells(source: Path, on_cell: Callable[[int, int], None]) -> Callable[..., None]:
     """A hook of the executor that counts the code cells that begin."""
     cells = nbformat.read(source, as_version=4).cells
     total = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells)
@@ -120,7 +120,7 @@ def cell_counter(source: Path, on_cell: Callable[[int, int], None]) -> Callable[
     return count
 
 
-def settle(partial: Path, target: Path, source: Path) -> None:
+def _keep(partial: Path, target: Path, source: Path) -> None:
     """Give the executed notebook its name, signed so that JupyterLab shows its styles."""
     notebook = nbformat.read(partial, as_version=4)
     names = {"input_path": source.name, "output_path": target.name}

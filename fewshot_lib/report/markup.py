@@ -18,38 +18,38 @@ from nbconvert.filters.markdown_mistune import (
 )
 
 # What the converter does not know, in words that it does.
-ALIASES = {
+_ALIASES = {
     r"\begin{aligned}": r"\begin{split}",
     r"\end{aligned}": r"\end{split}",
     r"\arg\max": r"\argmax",
     r"\arg\min": r"\argmin",
 }
-UNKNOWN = re.compile(r">\\[A-Za-z]")  # a command that came through as text
-WORD_OF_FORMULA = re.compile(r"([^\s<>]?)(<math\b(?:(?!</math>).)*</math>)([^\s<>]*)", re.S)
+_UNKNOWN = re.compile(r">\\[A-Za-z]")  # a command that came through as text
+_WORD_OF_FORMULA = re.compile(r"([^\s<>]?)(<math\b(?:(?!</math>).)*</math>)([^\s<>]*)", re.S)
 # The cells of a column of numbers: 47.64, 47.6 ± 0.8, −3, 12 %, 1e-3, 3,956,688, – for none.
-NUMBER = re.compile(
+_NUMBER = re.compile(
     r"[<>≈~+\-−±]*\s*\d[\d,.\s]*(e[-+]?\d+)?\s*%?(\s*(±|\+-|/)\s*[\d,.]+\s*%?)?(\s*(s|min|h|ms|MB|points))?"
 )
-NOTHING = {"", "–", "—", "-", "nan", "NaN", "None"}
+_NOTHING = {"", "–", "—", "-", "nan", "NaN", "None"}
 
-SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-ElementTree.register_namespace("", SVG)
-ElementTree.register_namespace("xlink", XLINK)
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+ElementTree.register_namespace("", _SVG)
+ElementTree.register_namespace("xlink", _XLINK)
 # "#name" as a link, in url(…) or in a style sheet; colours look alike, but no element has their id.
-REFERENCE = re.compile(r"#([\w.:-]+)")
+_REFERENCE = re.compile(r"#([\w.:-]+)")
 
 
 class FigureError(ValueError):
     """A figure that a page cannot show to everybody."""
 
 
-NO_ALT = "has no alternative text (alt), which says what it shows"
+_NO_ALT = "has no alternative text (alt), which says what it shows"
 
 
-def mathml(latex: str, display: str = "inline") -> str:
+def _mathml(latex: str, display: str = "inline") -> str:
     """A formula as MathML, or as code when it cannot be converted."""
     text = latex.strip()
-    for word, known in ALIASES.items():
+    for word, known in _ALIASES.items():
         text = text.replace(word, known)
     try:
         if re.sub(r"\\[{}]", "", text).count("{") != re.sub(r"\\[{}]", "", text).count("}"):
@@ -57,12 +57,12 @@ def mathml(latex: str, display: str = "inline") -> str:
         html = convert(text, display=display)
     except Exception:  # the converter fails in many ways, none of them documented
         html = None
-    if html is None or UNKNOWN.search(html):
+    if html is None or _UNKNOWN.search(html):
         return f'<code class="formula">{escape(latex.strip())}</code>'
     return html
 
 
-class Blocks(MathBlockParser):
+class _Blocks(MathBlockParser):
     # A formula of its own starts its line: $$ within a sentence is left to the inline rules.
     SPECIFICATION = {
         **MathBlockParser.SPECIFICATION,
@@ -73,7 +73,7 @@ class Blocks(MathBlockParser):
     }
 
 
-class Inlines(MathInlineParser):
+class _Inlines(MathInlineParser):
     # No space inside the dollars, no digit after: "$5 and $10" are prices.
     SPECIFICATION = {
         **MathInlineParser.SPECIFICATION,
@@ -95,10 +95,10 @@ class Renderer(IPythonRenderer):
         self.headings: list[tuple[int, str, str]] = []
 
     def block_math(self, body: str) -> str:
-        return f'<span class="formula-block" tabindex="0">{mathml(body, "block")}</span>'
+        return f'<span class="formula-block" tabindex="0">{_mathml(body, "block")}</span>'
 
     def inline_math(self, body: str) -> str:
-        return mathml(body)
+        return _mathml(body)
 
     def latex_environment(self, name: str, body: str) -> str:
         if name.rstrip("*") == "equation":
@@ -116,11 +116,11 @@ class Renderer(IPythonRenderer):
         return f'<h{level} id="{anchor}">{text} {link}</h{level}>\n'
 
     def markdown(self, source: str) -> str:
-        html = MarkdownWithMath(self, Blocks(), Inlines()).render(source)
-        return tidy_tables(WORD_OF_FORMULA.sub(keep_together, html))
+        html = MarkdownWithMath(self, _Blocks(), _Inlines()).render(source)
+        return tidy_tables(_WORD_OF_FORMULA.sub(_keep_together, html))
 
 
-def keep_together(match: re.Match) -> str:
+def _keep_together(match: re.Match) -> str:
     """A formula and the punctuation that touches it, which no line may begin with."""
     before, formula, after = match.groups()
     touched = before or after
@@ -134,14 +134,14 @@ def tidy_tables(html: str) -> str:
     soup = BeautifulSoup(html, "html.parser")
     for table in soup.find_all("table"):
         table.attrs.pop("border", None)
-        merge_index_names(table)
-        align_numbers(table)
+        _merge_index_names(table)
+        _align_numbers(table)
         box = soup.new_tag("div", attrs={"class": "table", "tabindex": "0", "role": "group"})
         table.wrap(box)
     return str(soup)
 
 
-def merge_index_names(table: Tag) -> None:
+def _merge_index_names(table: Tag) -> None:
     """Put pandas' second header row, names of the index alone, into the blanks of the first."""
     rows = [row.find_all("th") for row in table.select("thead > tr")]
     if len(rows) != 2 or len(rows[0]) != len(rows[1]):
@@ -154,7 +154,7 @@ def merge_index_names(table: Tag) -> None:
         table.select("thead > tr")[1].decompose()
 
 
-def align_numbers(table: Tag) -> None:
+def _align_numbers(table: Tag) -> None:
     """Mark the cells of numeric columns, header included, with the class ``number``."""
     rows = [row.find_all(["td", "th"], recursive=False) for row in table.find_all("tr")]
     body = [row for row in rows if any(cell.name == "td" for cell in row)]
@@ -164,8 +164,8 @@ def align_numbers(table: Tag) -> None:
     ]
     for column in range(width):
         texts = [row[column].get_text(" ", strip=True) for row in plain if row in body]
-        values = [text for text in texts if text not in NOTHING]
-        if values and all(NUMBER.fullmatch(text) for text in values):
+        values = [text for text in texts if text not in _NOTHING]
+        if values and all(_NUMBER.fullmatch(text) for text in values):
             for row in plain:
                 row[column]["class"] = [*row[column].get("class", []), "number"]
 
@@ -182,12 +182,12 @@ class Numbers:
         return f"{kind} {self.last[kind]}", f"{kind.lower()}-{self.last[kind]}"
 
 
-def label(name: str, anchor: str) -> str:
+def _label(name: str, anchor: str) -> str:
     """What a caption begins with: its own number, as a link to copy."""
     return f'<a class="label" href="#{anchor}">{name}</a> '
 
 
-def figure(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers) -> str:
+def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers) -> str:
     """An image with a numbered caption, in a box of its own to scroll in.
 
     Args:
@@ -200,23 +200,23 @@ def figure(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers) -> 
     """
     alt = str(about.get("alt") or "").strip()
     if not alt:
-        raise FigureError(NO_ALT)
+        raise FigureError(_NO_ALT)
     name, anchor = numbers.next("Figure")
     width = f' style="--width:{float(about["width"]):g}px"' if about.get("width") else ""
     if kind == "image/svg+xml":
-        picture = inline_svg(data, anchor, alt)
+        picture = _inline_svg(data, anchor, alt)
     else:
         source = "".join(data.split())
         picture = f'<img src="data:{kind};base64,{source}" alt="{escape(alt)}">'
     box = f'<div class="plate" tabindex="0" role="group" aria-label="{name}"{width}>'
-    caption = label(name, anchor) + escape(about.get("caption") or "")
+    caption = _label(name, anchor) + escape(about.get("caption") or "")
     return (
         f'<figure id="{anchor}">{box}{picture}</div>'
         f"<figcaption>{caption.strip()}</figcaption></figure>"
     )
 
 
-def inline_svg(source: str, anchor: str, alt: str) -> str:
+def _inline_svg(source: str, anchor: str, alt: str) -> str:
     """A drawing as part of the page: as wide as its box, ids and styles its own, no scripts.
 
     Raises:
@@ -227,9 +227,9 @@ def inline_svg(source: str, anchor: str, alt: str) -> str:
     except ElementTree.ParseError as error:
         raise FigureError(f"is SVG that cannot be read ({error})") from None
     for parent in root.iter():
-        for child in [c for c in parent if c.tag in (f"{{{SVG}}}script", f"{{{SVG}}}metadata")]:
+        for child in [c for c in parent if c.tag in (f"{{{_SVG}}}script", f"{{{_SVG}}}metadata")]:
             parent.remove(child)
-    own_names(root, anchor)
+    _rename_ids(root, anchor)
     size = [root.attrib.pop(name, "") for name in ("width", "height")]
     numbers = [re.match(r"[\d.]+(?=(px|pt)?$)", value) for value in size]
     if "viewBox" not in root.attrib and all(numbers):
@@ -238,12 +238,12 @@ def inline_svg(source: str, anchor: str, alt: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def own_names(root: ElementTree.Element, anchor: str) -> None:
+def _rename_ids(root: ElementTree.Element, anchor: str) -> None:
     """Set the anchor before every id and what refers to it, and confine style sheets to it."""
     ids = {element.get("id") for element in root.iter()}
 
     def renamed(text: str) -> str:
-        return REFERENCE.sub(lambda m: f"#{anchor}-{m[1]}" if m[1] in ids else m[0], text)
+        return _REFERENCE.sub(lambda m: f"#{anchor}-{m[1]}" if m[1] in ids else m[0], text)
 
     for element in root.iter():
         for name in [name for name in element.attrib if name.startswith("on")]:
@@ -251,11 +251,11 @@ def own_names(root: ElementTree.Element, anchor: str) -> None:
         element.attrib |= {name: renamed(value) for name, value in element.attrib.items()}
         if "id" in element.attrib:
             element.set("id", f"{anchor}-{element.get('id')}")
-        if element.tag == f"{{{SVG}}}style":
+        if element.tag == f"{{{_SVG}}}style":
             element.text = f"#{anchor} {{{renamed(element.text or '')}}}"
 
 
-def numbered(html: str, numbers: Numbers) -> str:
+def number_captions(html: str, numbers: Numbers) -> str:
     """Number the captions of tables, and of ``<figure class="interactive" data-alt="…">``.
 
     Raises:
@@ -265,31 +265,31 @@ def numbered(html: str, numbers: Numbers) -> str:
         return html
     soup = BeautifulSoup(html, "html.parser")
     if soup.select("img:not([alt])"):
-        raise FigureError(NO_ALT)
+        raise FigureError(_NO_ALT)
     for tag in soup.select("figure.interactive, table:has(> caption)"):
         if tag.name == "table":
-            number_table(tag, *numbers.next("Table"))
+            _number_table(tag, *numbers.next("Table"))
         else:
-            number_figure(soup, tag, *numbers.next("Figure"))
+            _number_figure(soup, tag, *numbers.next("Figure"))
     return str(soup)
 
 
-def number_table(table: Tag, name: str, anchor: str) -> None:
+def _number_table(table: Tag, name: str, anchor: str) -> None:
     # Not the table's own id: the style sheets of pandas go by it.
     table.parent.attrs |= {"id": anchor, "aria-label": name}
-    words = BeautifulSoup(f"<span>{label(name, anchor)}</span>", "html.parser").span
+    words = BeautifulSoup(f"<span>{_label(name, anchor)}</span>", "html.parser").span
     words.extend(list(table.caption.contents))
     table.caption.append(words)
 
 
-def number_figure(soup: BeautifulSoup, tag: Tag, name: str, anchor: str) -> None:
+def _number_figure(soup: BeautifulSoup, tag: Tag, name: str, anchor: str) -> None:
     alt = tag.get("data-alt", "").strip()
     if not alt:
-        raise FigureError(NO_ALT.replace("(alt)", "(data-alt)"))
+        raise FigureError(_NO_ALT.replace("(alt)", "(data-alt)"))
     tag.attrs.setdefault("aria-label", alt)
     if not tag.find("figcaption", recursive=False):
         tag.append(soup.new_tag("figcaption"))
-    tag.figcaption.insert(0, BeautifulSoup(label(name, anchor), "html.parser"))
+    tag.figcaption.insert(0, BeautifulSoup(_label(name, anchor), "html.parser"))
     if "id" in tag.attrs:  # which its own style and script may go by
         tag.wrap(soup.new_tag("div", attrs={"id": anchor}))
     else:

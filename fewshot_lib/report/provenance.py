@@ -8,21 +8,21 @@ from pathlib import Path
 
 from fewshot_lib.files import project_root
 
-PACKAGES = ("fewshot-report", "torch", "torchvision", "papermill", "nbconvert")
+_PACKAGES = ("fewshot-report", "torch", "torchvision", "papermill", "nbconvert")
 
 
 def provenance(profile: str) -> dict[str, str]:
     """Name to value: profile, device, versions, system and, in a git checkout, the commit."""
     found = {"profile": profile, "device": device_name(), "versions": versions()}
     found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
-    if commit := git_commit(project_root()):
+    if commit := _git_commit(project_root()):
         found["commit"] = commit
     return found
 
 
 def versions() -> str:
     words = [f"Python {platform.python_version()}"]
-    for package in PACKAGES:
+    for package in _PACKAGES:
         try:
             words.append(f"{package} {version(package)}")
         except PackageNotFoundError:  # run from a checkout that is not installed
@@ -43,10 +43,10 @@ def device_name() -> str:
         return device.type
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count()
-    return f"{processor()}, {cores} cores"
+    return f"{_processor()}, {cores} cores"
 
 
-def processor() -> str:
+def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -55,15 +55,15 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def git_commit(folder: Path) -> str | None:
+def _git_commit(folder: Path) -> str | None:
     """Short hash of the commit checked out, with ``+ changes`` when files differ from it."""
-    hash_ = git(folder, "rev-parse", "--short=10", "HEAD")
+    hash_ = _git(folder, "rev-parse", "--short=10", "HEAD")
     if not hash_:
         return None
-    return f"{hash_} + changes" if git(folder, "status", "--porcelain", "-uno") else hash_
+    return f"{hash_} + changes" if _git(folder, "status", "--porcelain", "-uno") else hash_
 
 
-def git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10

@@ -15,13 +15,20 @@ from nbformat import NotebookNode
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import write_text
 from fewshot_lib.report.execute import assigned
-from fewshot_lib.report.markup import FigureError, Numbers, Renderer, figure, numbered, tidy_tables
+from fewshot_lib.report.markup import (
+    FigureError,
+    Numbers,
+    Renderer,
+    figure_html,
+    number_captions,
+    tidy_tables,
+)
 from fewshot_lib.report.pages import HERE, Page, neighbours
 from fewshot_lib.spec.words import value_text
 
-BANNER, INJECTED = "papermill-error-cell-tag", "injected-parameters"
-IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
-HEAVY = 2_500_000  # bytes that a page should not exceed
+_BANNER, _INJECTED = "papermill-error-cell-tag", "injected-parameters"
+_IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
+_HEAVY = 2_500_000  # bytes that a page should not exceed
 
 
 def render_notebook(
@@ -47,13 +54,13 @@ def render_notebook(
     """
     notebook = nbformat.read(source, as_version=4)
     folder = str(images or source.parent)
-    notebook, renderer = prepared(notebook, folder)
-    number_outputs(notebook, source.name)
+    notebook, renderer = _prepare(notebook, folder)
+    _number_outputs(notebook, source.name)
     resources = {
         "metadata": {"name": source.stem, "path": folder},
-        "title": page_title(renderer, source.stem),
+        "title": _page_title(renderer, source.stem),
         "toc": [heading for heading in renderer.headings if heading[0] in (2, 3)],
-        "parameters": parameter_rows(notebook),
+        "parameters": _parameter_rows(notebook),
         "provenance": provenance,
         "error": error,
         **neighbours(pages, target.name),
@@ -62,18 +69,18 @@ def render_notebook(
     exporter.register_filter("markdown2html", renderer.markdown)
     html, _ = exporter.from_notebook_node(notebook, resources)
     write_text(target, html)
-    if (size := target.stat().st_size) > HEAVY:
-        words = f"{size / 1e6:.1f} MB, more than {HEAVY / 1e6:.1f}: it will open slowly"
+    if (size := target.stat().st_size) > _HEAVY:
+        words = f"{size / 1e6:.1f} MB, more than {_HEAVY / 1e6:.1f}: it will open slowly"
         print(f"{target.name} has {words}", file=sys.stderr)
 
 
-def prepared(notebook: NotebookNode, folder: str) -> tuple[NotebookNode, Renderer]:
+def _prepare(notebook: NotebookNode, folder: str) -> tuple[NotebookNode, Renderer]:
     """A copy without papermill's banners and with its Markdown rendered.
 
     Headings have to be known before the page is written, since the contents come first.
     """
     notebook, renderer = copy.deepcopy(notebook), Renderer(path=folder)
-    notebook.cells = [c for c in notebook.cells if BANNER not in c.metadata.get("tags", [])]
+    notebook.cells = [c for c in notebook.cells if _BANNER not in c.metadata.get("tags", [])]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             renderer.attachments = cell.get("attachments", {})
@@ -81,7 +88,7 @@ def prepared(notebook: NotebookNode, folder: str) -> tuple[NotebookNode, Rendere
     return notebook, renderer
 
 
-def number_outputs(notebook: NotebookNode, name: str) -> None:
+def _number_outputs(notebook: NotebookNode, name: str) -> None:
     """Put the HTML of figures and tables into the metadata of their outputs, in reading order.
 
     Raises:
@@ -89,29 +96,37 @@ def number_outputs(notebook: NotebookNode, name: str) -> None:
     """
     numbers = Numbers()
     # Counted as in the notebook that was executed, which has no cell of injected parameters.
-    cells = [c for c in notebook.cells if INJECTED not in c.metadata.get("tags", [])]
+    cells = [c for c in notebook.cells if _INJECTED not in c.metadata.get("tags", [])]
     for position, cell in enumerate(cells, start=1):
         for output in cell.get("outputs", []):
             try:
-                output_html(output, numbers)
+                _output_html(output, numbers)
             except FigureError as error:
                 line = f"{name}: the figure of cell {position} {error}"
                 raise InputError(f'{line}: use figures.show(figure, alt="…")') from None
 
 
-def output_html(output: NotebookNode, numbers: Numbers) -> None:
+def _output_html(output: NotebookNode, numbers: Numbers) -> None:
     data = output.get("data", {})
     if "text/html" in data:
-        output.metadata["html"] = numbered(tidy_tables(data["text/html"]), numbers)
-    elif "text/markdown" not in data and (kind := next((k for k in IMAGES if k in data), None)):
-        output.metadata["html"] = figure(kind, data[kind], output.metadata.get(kind, {}), numbers)
+        output.metadata["html"] = number_captions(tidy_tables(data["text/html"]), numbers)
+    elif "text/markdown" not in data and (kind := next((k for k in _IMAGES if k in data), None)):
+        output.metadata["html"] = figure_html(
+            kind, data[kind], output.metadata.get(kind, {}), numbers
+        )
 
 
-def page_title(renderer: Renderer, fallback: str) -> str:
+def notebook_title(path: Path) -> str:
+    """Title of a notebook: its first heading, or the file's name."""
+    _, renderer = _prepare(nbformat.read(path, as_version=4), str(path.parent))
+    return _page_title(renderer, path.stem)
+
+
+def _page_title(renderer: Renderer, fallback: str) -> str:
     return renderer.headings[0][2] if renderer.headings else fallback
 
 
-def parameter_rows(notebook: NotebookNode) -> list[tuple[str, str, str, bool]]:
+def _parameter_rows(notebook: NotebookNode) -> list[tuple[str, str, str, bool]]:
     """Name, value, meaning of each parameter, and whether it differs from the notebook's own.
 
     The meaning is the comment behind the assignment.
@@ -120,7 +135,7 @@ def parameter_rows(notebook: NotebookNode) -> list[tuple[str, str, str, bool]]:
     if not tagged:
         return []
     given = notebook.metadata.get("papermill", {}).get("parameters", {})
-    comments = comment_lines(tagged[0])
+    comments = _comment_lines(tagged[0])
     rows = []
     for name, node in assigned(tagged[0]).items():
         own = ast.literal_eval(node)
@@ -129,7 +144,7 @@ def parameter_rows(notebook: NotebookNode) -> list[tuple[str, str, str, bool]]:
     return rows
 
 
-def comment_lines(source: str) -> dict[int, str]:
+def _comment_lines(source: str) -> dict[int, str]:
     """Line number to the comment on that line."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}

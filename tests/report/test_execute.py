@@ -74,6 +74,16 @@ def test_a_failure_is_told_and_the_notebook_kept(project, code, message, is_inpu
     assert printed(target) == "before\n"
 
 
+def test_wrong_input_is_one_line_where_it_happened(project):
+    code = "from fewshot_lib.errors import InputError\nraise InputError('n_way=9: too many')"
+    source, target = write_notebook(project, "problem1", [code]), project / "out.ipynb"
+    with pytest.raises(NotebookError):
+        run_notebook(source, target, PARAMS)
+    cells = nbformat.read(target, as_version=4).cells
+    (error,) = [o for c in cells for o in c.get("outputs", []) if o.output_type == "error"]
+    assert error.traceback == ["InputError: n_way=9: too many"]
+
+
 def test_an_earlier_notebook_is_replaced_whole(project):
     target = project / "out.ipynb"
     for word in ("old", "new"):

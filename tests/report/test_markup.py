@@ -3,7 +3,7 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from fewshot_lib.report.markup import FigureError, Renderer, inline_svg, mathml, tidy_tables
+from fewshot_lib.report.markup import FigureError, Renderer, _inline_svg, _mathml, tidy_tables
 
 DRAWING = """<?xml version="1.0"?>
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
@@ -53,7 +53,7 @@ def test_display_formulas_are_blocks():
 
 @pytest.mark.parametrize("latex", [r"\nosuchcommand{x}", r"\frac{1", "x^", r"\left( x"])
 def test_a_formula_that_cannot_be_converted_is_shown_as_code(latex):
-    assert mathml(latex) == f'<code class="formula">{latex}</code>'
+    assert _mathml(latex) == f'<code class="formula">{latex}</code>'
 
 
 @pytest.mark.parametrize("name", ["align*", "aligned", "cases", "equation", "pmatrix"])
@@ -108,7 +108,7 @@ def test_a_formula_that_stands_alone_needs_no_wrapping():
 
 
 def test_ids_of_drawings_are_their_own():
-    svg = BeautifulSoup(inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
+    svg = BeautifulSoup(_inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
     assert [tag["id"] for tag in svg.select("[id]")] == ["figure-7-dot", "figure-7-clip"]
     first, second = svg.select("use")
     assert first["xlink:href"] == "#figure-7-dot"
@@ -117,7 +117,7 @@ def test_ids_of_drawings_are_their_own():
 
 
 def test_a_drawing_styles_itself_alone_and_runs_nothing():
-    html = inline_svg(DRAWING, "figure-7", "A dot")
+    html = _inline_svg(DRAWING, "figure-7", "A dot")
     svg = BeautifulSoup(html, "html.parser").svg
     assert svg.style.get_text() == "#figure-7 {*{fill:#abc} #figure-7-dot{r:2px}}"
     assert "alert" not in html
@@ -125,7 +125,7 @@ def test_a_drawing_styles_itself_alone_and_runs_nothing():
 
 
 def test_a_drawing_is_as_wide_as_its_place():
-    svg = BeautifulSoup(inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
+    svg = BeautifulSoup(_inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
     assert svg.attrs.keys().isdisjoint({"width", "height", "onload"})
     assert svg["viewbox"] == "0 0 72 36"
     assert (svg["role"], svg["aria-label"]) == ("img", "A dot")
@@ -133,4 +133,4 @@ def test_a_drawing_is_as_wide_as_its_place():
 
 def test_a_drawing_that_cannot_be_read_is_an_error():
     with pytest.raises(FigureError, match="cannot be read"):
-        inline_svg("<svg><g></svg>", "figure-1", "A")
+        _inline_svg("<svg><g></svg>", "figure-1", "A")

@@ -6,12 +6,11 @@ from pathlib import Path
 import fsspec
 import pytest
 from click.testing import CliRunner
-from papermill.iorw import papermill_io
 from report_project import write_notebook, write_params
 
 from fewshot_lib.cli.main import main
 from fewshot_lib.errors import InputError
-from fewshot_lib.report.send import Destination, is_address
+from fewshot_lib.report.send import is_address, require_writable, send
 from fewshot_lib.spec.problems import NOTEBOOKS
 
 PAGE = f"{NOTEBOOKS['problem1']}.html"
@@ -87,39 +86,19 @@ def test_what_cannot_be_written_to_is_found_out_before_anything_runs(small, tmp_
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(InputError, match=r"output s3://bucket/x .*: Install s3fs to access S3"):
-        Destination("s3://bucket/x")
+        require_writable("s3://bucket/x")
 
 
-def test_the_front_page_comes_last_and_hidden_files_stay(finished, tmp_path):
-    destination = Destination(f"file://{tmp_path}/there")
-    order, put = [], destination.put
-    destination.put = lambda path, name: (order.append(name), put(path, name))
-    assert destination.send(finished) == f"file://{tmp_path}/there/index.html"
-    assert order == ["a.html", "z.ipynb", "index.html"]
+def test_hidden_files_and_folders_stay(finished, tmp_path):
+    url = f"file://{tmp_path}/there/"
+    require_writable(url)
+    assert send(finished, url) == f"file://{tmp_path}/there/index.html"
     there = {path.name: path.read_text("utf-8") for path in (tmp_path / "there").iterdir()}
-    assert there == {name: f"content of {name} é" for name in order}
+    names = ("a.html", "z.ipynb", "index.html")
+    assert there == {name: f"content of {name} é" for name in names}
 
 
 def test_what_goes_wrong_on_the_way_is_told_with_the_place_of_the_report(finished, tmp_path):
-    destination = Destination(f"file://{tmp_path}/there")
     (tmp_path / "there" / "index.html").mkdir(parents=True)
     with pytest.raises(InputError, match=f"the report is in {finished}, but cannot be sent"):
-        destination.send(finished)
-
-
-def test_papermill_s_handlers_take_other_kinds_of_address(finished, monkeypatch):
-    written = {}
-
-    class Handler:
-        def listdir(self, path):
-            return []
-
-        def write(self, text, path):
-            written[path] = text
-
-    monkeypatch.setattr(papermill_io, "_handlers", [*papermill_io._handlers])
-    papermill_io.register("ours://", Handler())
-    assert Destination("ours://a/b").send(finished) == "ours://a/b/index.html"
-    assert written == {
-        f"ours://a/b/{name}": f"content of {name} é" for name in ("a.html", "z.ipynb", "index.html")
-    }
+        send(finished, f"file://{tmp_path}/there")
