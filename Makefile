@@ -17,7 +17,7 @@ help:  ## show this list
 report: $(STAMP)  ## run all experiments of a PROFILE and write reports/PROFILE/index.html
 	@.venv/bin/fewshot report $(PROFILE) $(ARGS)
 
-record: $(STAMP)  ## keep the report of a PROFILE in reports/reference, and README's table up to date
+record: $(STAMP)  ## keep the report of a PROFILE in reports/reference, and the table of all up to date
 	@.venv/bin/python -m fewshot_lib.report.headline $(PROFILE)
 
 test: $(TOOLS)  ## run the tests

@@ -1,7 +1,8 @@
-"""A report's result in a few numbers, and the table that README shows of recorded reports.
+"""A report's result in a few numbers, and the table of all recorded reports.
 
 ``python -m fewshot_lib.report.headline PROFILE`` records ``reports/PROFILE`` in
-``reports/reference/`` and brings README's table up to date; without a profile only the latter.
+``reports/reference/`` and brings the table in that folder's README up to date; without a profile
+only the latter.
 """
 
 import json
@@ -93,7 +94,7 @@ def _rows() -> Iterator[str]:
     for path in sorted((project_root() / "reports" / "reference").glob(f"*/{FILE}")):
         kept = json.loads(path.read_text("utf-8"))
         split, words = ("test", "test") if "test" in kept else ("val", "validation")
-        where = f"[{kept['data']}](reports/reference/{path.parent.name}/index.html), {words}"
+        where = f"[{kept['data']}]({path.parent.name}/index.html), {words}"
         others = _others_values(kept["data"], split)
         for entry in kept.get(split, []):
             yield _row(where, entry, *others)
@@ -129,17 +130,17 @@ def _row(
 
 
 def updated(readme: str) -> str:
-    """README's text with the table as it should be."""
+    """The text with the table as it should be."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{_results_table()}\n{END}{after}"
 
 
 def main(profiles: list[str]) -> None:
-    """Record these reports and bring README's table up to date."""
+    """Record these reports and bring the table of all up to date."""
     for profile in profiles:
         record(profile)
-    path = project_root() / "README.md"
+    path = project_root() / "reports" / "reference" / "README.md"
     write_text(path, updated(path.read_text("utf-8")))
 
 

@@ -52,7 +52,8 @@ def test_a_recorded_report_is_in_readme_s_table(report, tmp_path):
     parameters = {"problem1": {"data_dir": "/home/me/images"}, "problem2": {}}
     notebooks = {name: {"parameters": some} for name, some in parameters.items()}
     (folder / "run.json").write_text(json.dumps({"notebooks": notebooks}))
-    readme = tmp_path / "README.md"
+    readme = tmp_path / "reports" / "reference" / "README.md"
+    readme.parent.mkdir(parents=True, exist_ok=True)
     readme.write_text(f"before\n{headline.BEGIN}\nold\n{headline.END}\nafter\n")
     headline.main(["tiny"])
     target = tmp_path / "reports" / "reference" / "tiny"
@@ -99,7 +100,7 @@ def test_a_report_that_is_not_there_is_named(report):
 
 
 def test_readme_s_table_is_that_of_the_recorded_reports():
-    text = (ROOT / "README.md").read_text("utf-8")
+    text = (ROOT / "reports" / "reference" / "README.md").read_text("utf-8")
     assert headline.updated(text) == text
 
 
