@@ -2,23 +2,20 @@
 
 from fewshot_lib.learning.adversarial import AdversarialLearner
 from fewshot_lib.learning.afhn import AFHNLearner
-from fewshot_lib.learning.prototypical import (
-    ClassificationLearner,
-    HallucinationLearner,
-    PrototypicalLearner,
-)
+from fewshot_lib.learning.classification import ClassificationLearner
+from fewshot_lib.learning.hallucination import HallucinationLearner
+from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.spec.parameters import Spec
 
-VARIANTS = {"original": AdversarialLearner, "afhn": AFHNLearner}
+_LEARNERS = {  # by method and variant
+    ("prototypical", "original"): PrototypicalLearner,
+    ("hallucination", "original"): HallucinationLearner,
+    ("adversarial", "original"): AdversarialLearner,
+    ("adversarial", "afhn"): AFHNLearner,
+    ("classification", "original"): ClassificationLearner,
+}
 
 
 def make_learner(spec: Spec) -> PrototypicalLearner:
     """An untrained learner; draw its weights inside ``randomness.seeded``."""
-    if spec.method == "adversarial":
-        return VARIANTS[spec.variant](spec)
-    methods = {
-        "prototypical": PrototypicalLearner,
-        "hallucination": HallucinationLearner,
-        "classification": ClassificationLearner,
-    }
-    return methods[spec.method](spec)
+    return _LEARNERS[spec.method, spec.variant](spec)

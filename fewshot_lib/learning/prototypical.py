@@ -1,10 +1,9 @@
-"""Methods: what a network does with an episode, in training and in evaluation."""
+"""Problem 1: Prototypical Networks, and what the other methods take over from them."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from fewshot_lib.learning.device import Plan
 from fewshot_lib.learning.steps import (
@@ -13,11 +12,9 @@ from fewshot_lib.learning.steps import (
     Optimizers,
     compile_for,
     descend,
-    draw_noise,
 )
 from fewshot_lib.networks.distances import make_distance
-from fewshot_lib.networks.encoder import NOISE_SIZE, PrototypicalNet, feature_size
-from fewshot_lib.networks.hallucination import HallucinatingPrototypicalNet
+from fewshot_lib.networks.encoder import PrototypicalNet, feature_size
 from fewshot_lib.networks.losses import accuracy, classification_loss
 from fewshot_lib.spec.parameters import Spec
 
@@ -173,67 +170,3 @@ class PrototypicalLearner(nn.Module):
         logits = self.logits(images, self.spec.n_way, self.spec.n_shot)
         loss = classification_loss(logits)
         return loss, {"loss": loss, "accuracy": accuracy(logits.detach())}
-
-
-class HallucinationLearner(PrototypicalLearner):
-    """Prototypes of real and imagined features (Wang et al. 2018).
-
-    Each support's feature is averaged with ``n_aug`` hallucinated ones before it is embedded;
-    queries are embedded as they are. With ``n_aug`` = 0 this is ``PrototypicalLearner``.
-    """
-
-    network = HallucinatingPrototypicalNet
-
-    def make_network(self, spec: Spec) -> nn.Module:
-        return self.network(spec.image_size, spec.init, spec.residual)
-
-    def parameter_groups(self, module: nn.Module) -> list[dict]:
-        """The hallucinator, which no classifier has trained before, may learn faster."""
-        if self.spec.hallucinator_lr is None:
-            return super().parameter_groups(module)
-        relative = self.spec.hallucinator_lr / self.spec.lr
-        own = list(self.net.hallucinate.parameters())
-        known = set(map(id, own))
-        others = [p for p in module.parameters() if id(p) not in known]
-        return [{"params": others}, {"params": own, "relative_lr": relative}]
-
-    def embed_mixed(
-        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
-    ) -> torch.Tensor:
-        noise = draw_noise((*raw.shape[:-1], n_aug, NOISE_SIZE), raw.device, generator)
-        return self.embed(self.net.hallucinate.mix(raw, noise))
-
-    def spaces(
-        self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None = None
-    ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-        noise = draw_noise((*raw.shape[:-1], n_aug, NOISE_SIZE), raw.device, generator)
-        fakes = self.net.hallucinate(raw, noise)
-        mlp = self.net.mlp
-        return {"before MLP": (raw, fakes), "after MLP": (mlp(raw), mlp(fakes))}
-
-
-class ClassificationLearner(PrototypicalLearner):
-    """An ordinary classifier of all training classes, for others to start from.
-
-    It is trained on the images of episodes, but with their own labels, and validated as a
-    Prototypical Network on what its head sees (the first stage of Ye et al. 2020, FEAT). With the
-    cosine distance its head scores by cosines too: a class's weights are its prototype, so that
-    training asks for what is compared later (Gidaris and Komodakis 2018).
-    """
-
-    def __init__(self, spec: Spec):
-        super().__init__(spec)
-        self.head = nn.Linear(feature_size(spec.image_size), spec.n_classes)
-
-    def episode_loss(
-        self, images: torch.Tensor, labels: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, Metrics]:
-        logits = self.scores(self.embed(self.raw_to_learn(images)))
-        loss = F.cross_entropy(logits, labels)
-        return loss, {"loss": loss, "accuracy": (logits.argmax(-1) == labels).float().mean()}
-
-    def scores(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits ``(n, n_classes)`` of embedded features ``(n, d)``."""
-        if self.spec.distance == "cosine":
-            return self.distance.compare(features, self.head.weight)
-        return self.head(features)

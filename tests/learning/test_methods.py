@@ -6,12 +6,10 @@ import pytest
 
 from fewshot_lib.learning.adversarial import AdversarialLearner
 from fewshot_lib.learning.afhn import AFHNLearner
+from fewshot_lib.learning.classification import ClassificationLearner
+from fewshot_lib.learning.hallucination import HallucinationLearner
 from fewshot_lib.learning.methods import make_learner
-from fewshot_lib.learning.prototypical import (
-    ClassificationLearner,
-    HallucinationLearner,
-    PrototypicalLearner,
-)
+from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.spec.parameters import Spec
 
 
