@@ -21,6 +21,7 @@ SIZE = 16  # pixels, the smallest that the encoder takes: 64 features
 METHODS = {
     "prototypical": {"method": "prototypical"},
     "hallucination": {"method": "hallucination", "n_aug": 3},
+    "both mixed": {"method": "hallucination", "n_aug": 3, "mix_queries": True, "batches": "apart"},
     "adversarial": {"method": "adversarial"},
     "afhn": {"method": "adversarial", "variant": "afhn"},
     "averaged": {"method": "hallucination", "n_aug": 3, "residual": True, "ema": 0.5},

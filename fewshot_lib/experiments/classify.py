@@ -187,8 +187,13 @@ def _classify_block(
     trained: Trained, prototypes: torch.Tensor, names: list[str], queries: list[Picture]
 ) -> list[Prediction]:
     bank = trained.bank([picture.path for picture in queries])
-    embedded = encode(trained.learner, bank, default_device()).embedded
-    logits = trained.learner.distance.compare(embedded, prototypes).cpu()
+    learner, n_aug = trained.learner, trained.spec.n_aug_test
+    images = (part.split(1) for part in encode(learner, bank, default_device()))
+    # Each with the same noise, so that the answer does not depend on the other images.
+    found = [
+        learner.queries(*one, n_aug, stream("query noise")) for one in zip(*images, strict=True)
+    ]
+    logits = learner.distance.compare(torch.cat(found), prototypes).cpu()
     nearest = logits.sort(descending=True, stable=True)
     probabilities = nearest.values.double().softmax(-1)[:, :2].tolist()
     return [

@@ -19,7 +19,7 @@ from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, w
 from fewshot_lib.learning.calibration import class_means
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import PeakMemory, default_device
-from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate
+from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate, query_features
 from fewshot_lib.learning.intervals import Interval, interval
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
@@ -89,7 +89,7 @@ class Run:
 
     @cached_property
     def class_means(self) -> torch.Tensor:
-        """Means of the embedded images of the training classes, ``(n_classes, d)``.
+        """Means of the training classes' images as queries are compared, ``(n_classes, d)``.
 
         They are kept in the run's folder, where ``weights.read_class_means`` finds them.
         """
@@ -97,7 +97,10 @@ class Run:
         if (kept := kept_class_means(path, self.spec)) is not None:
             return kept
         bank = bank_for(self.spec, "train")
-        means = class_means(encode(self.learner, bank, default_device()).embedded, bank.labels)
+        features = encode(self.learner, bank, default_device())
+        noise = stream("class means noise")
+        queries = query_features(self.learner, features, self.spec.n_aug_test, noise)
+        means = class_means(queries, bank.labels)
         write_array(path, means.cpu().numpy())
         return means
 

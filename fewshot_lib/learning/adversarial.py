@@ -14,6 +14,7 @@ from fewshot_lib.spec.parameters import Spec
 
 PAIR = 2  # fakes of one image in training
 BETAS = (0.5, 0.9)  # of both Adams
+ORIGINAL_FIRST_LOSS = 100.0  # what the original takes for the generator's loss before there is one
 
 
 class AdversarialLearner(PrototypicalLearner):
@@ -23,7 +24,8 @@ class AdversarialLearner(PrototypicalLearner):
     2. Generator: fool the discriminator, with fakes that differ as their noises do.
     3. Discriminator: tell real from fake.
 
-    λ is 0.5 / the generator's last loss, 0 before there is one, unless ``fake_weight`` is given.
+    λ is 0.5 / the generator's last loss unless ``fake_weight`` is given. In the first step, before
+    there is one, it is 0, or the original's 0.005 where supports and queries are batches apart.
     In each step the other two networks are in evaluation mode. Fakes live in the space of the
     extractor's output. The test uses the extractor alone.
     """
@@ -38,7 +40,8 @@ class AdversarialLearner(PrototypicalLearner):
         size = feature_size(spec.image_size)
         self.generator = Generator(size)
         self.discriminator = self.judge(size)
-        self.register_buffer("generator_loss", torch.tensor(torch.inf))
+        before = torch.inf if spec.batches == "joint" else ORIGINAL_FIRST_LOSS
+        self.register_buffer("generator_loss", torch.tensor(before))
 
     def raw(self, images: torch.Tensor) -> torch.Tensor:
         return self.net.encoder(images).flatten(1)
@@ -125,7 +128,7 @@ class AdversarialLearner(PrototypicalLearner):
 
     def features_of(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings ``(n_way, n_shot + n_query, d)`` of an episode's images."""
-        return self.by_class(self.net.mlp(self.raw_to_learn(images)))
+        return self.net.mlp(self.episode_features(images))
 
     def resting_features(self, images: torch.Tensor) -> torch.Tensor:
         """``features_of`` for steps that leave the extractor alone.
@@ -158,11 +161,14 @@ class AdversarialLearner(PrototypicalLearner):
         return total, {"generator_loss": total}
 
     def judging(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
-        """The discriminator's loss on an episode's features."""
-        with torch.no_grad():
-            fakes, _ = self.fakes(features)
-        real = self.discriminator(features)
-        loss = losses.discriminator_loss(real, self.discriminator(fakes))
+        """The discriminator's loss on an episode's features; a sum where batches are apart."""
+        joint = self.spec.batches == "joint"
+        loss = 0
+        for part in (features,) if joint else self.support_and_query(features):
+            with torch.no_grad():
+                fakes, _ = self.fakes(part)
+            real, fake = self.discriminator(part), self.discriminator(fakes)
+            loss = loss + losses.discriminator_loss(real, fake)
         return loss, {"discriminator_loss": loss}
 
     def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
@@ -173,9 +179,6 @@ class AdversarialLearner(PrototypicalLearner):
         """Logits of an episode given as ``(n_way, n_shot + n_query, m, d)``, m of each image."""
         support, query = self.support_and_query(features)
         return self.distance(query.flatten(1, 2), support.flatten(1, 2).mean(1))
-
-    def by_class(self, features: torch.Tensor) -> torch.Tensor:
-        return features.view(self.spec.n_way, -1, features.shape[-1])
 
     def support_and_query(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return features[:, : self.spec.n_shot], features[:, self.spec.n_shot :]

@@ -13,6 +13,7 @@ from fewshot_lib.learning.calibration import calibrate
 from fewshot_lib.learning.device import send, whole_float32
 from fewshot_lib.learning.intervals import Interval, interval
 from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.randomness import stream
 
 # On a CPU the activations of a few images stay in its cache: 8 of 84 px, 58 of 32 px.
 # On a GPU those of four million pixels, 570 images of 84 px, take 1.3 GB.
@@ -146,7 +147,8 @@ def predict(
         features: of the bank that the episodes index.
         support: int64 ``(n_episodes, n_way, n_shot)``, indices into the bank.
         query: int64 ``(n_episodes, n_queries)``, in any order.
-        n_aug: hallucinated features per support, for methods that hallucinate.
+        n_aug: hallucinated features per support, and per query where those are mixed too, for
+            methods that hallucinate.
         generator: noise of methods that hallucinate; the same generator, the same result.
         class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
     """
@@ -166,7 +168,10 @@ def logits(
 ) -> Iterator[torch.Tensor]:
     """What ``predict`` takes the largest of, ``(n, n_queries, n_way)`` for n episodes at a time."""
     learner.eval()
-    fakes = support[0].numel() * n_aug
+    mixed = support[0].numel() + (query[0].numel() if learner.spec.mix_queries else 0)
+    fakes = mixed * n_aug
+    # Apart from the supports' noise, so that blocks may have any size.
+    query_noise = generator and stream("of queries", generator.initial_seed())
     at_once = max(1, min(EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, fakes)))
     blocks = (send(part, features.raw.device).split(at_once) for part in (support, query))
     for supports, queries in zip(*blocks, strict=True):
@@ -175,4 +180,20 @@ def logits(
         )
         if class_means is not None:
             prototypes = calibrate(prototypes, support.shape[-1], class_means, learner.distance)
-        yield learner.distance.compare(features.embedded[queries], prototypes)
+        raw, embedded = features.raw[queries], features.embedded[queries]
+        asked = learner.queries(raw, embedded, n_aug, query_noise)
+        yield learner.distance.compare(asked, prototypes)
+
+
+@torch.inference_mode()
+def query_features(
+    learner: PrototypicalLearner,
+    features: Features,
+    n_aug: int = 0,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """Every image ``(n, d)`` as the distance compares it if it is a query; as of ``predict``."""
+    if not learner.spec.mix_queries:
+        return features.embedded
+    parts = [part.split(max(1, FAKES_AT_ONCE // max(1, n_aug))) for part in features]
+    return torch.cat([learner.queries(*p, n_aug, generator) for p in zip(*parts, strict=True)])

@@ -13,8 +13,9 @@ from fewshot_lib.spec.parameters import Spec
 class HallucinationLearner(PrototypicalLearner):
     """Prototypes of real and imagined features (Wang et al. 2018).
 
-    Each support's feature is averaged with ``n_aug`` hallucinated ones before it is embedded;
-    queries are embedded as they are. With ``n_aug`` = 0 this is ``PrototypicalLearner``.
+    Each support's feature is averaged with ``n_aug`` hallucinated ones before it is embedded.
+    Queries are embedded as they are, or with ``mix_queries`` averaged alike, as in the original.
+    With ``n_aug`` = 0 this is ``PrototypicalLearner``.
     """
 
     network = HallucinatingPrototypicalNet
@@ -31,6 +32,17 @@ class HallucinationLearner(PrototypicalLearner):
         known = set(map(id, own))
         others = [p for p in module.parameters() if id(p) not in known]
         return [{"params": others}, {"params": own, "relative_lr": relative}]
+
+    def queries(
+        self,
+        raw: torch.Tensor,
+        embedded: torch.Tensor,
+        n_aug: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        if n_aug and self.spec.mix_queries:
+            return self.embed_mixed(raw, n_aug, generator)
+        return embedded
 
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None

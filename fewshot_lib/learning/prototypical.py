@@ -78,6 +78,24 @@ class PrototypicalLearner(nn.Module):
         with torch.autocast(images.device.type, torch.bfloat16):
             return self.raw(images).float()
 
+    def episode_features(self, images: torch.Tensor) -> torch.Tensor:
+        """Encoder features ``(n_way, n_shot + n_query, d)`` of an episode to learn from.
+
+        Args:
+            images: ``(n_way * (n_shot + n_query), 3, s, s)``, class by class, supports first. They
+                pass as one batch or, as the spec's ``batches`` says, supports and queries apart.
+        """
+        images = images.unflatten(0, (self.spec.n_way, -1))
+        if self.spec.batches == "joint":
+            return self._encode_batch(images)
+        parts = images[:, : self.spec.n_shot], images[:, self.spec.n_shot :]
+        return torch.cat([self._encode_batch(part) for part in parts], dim=1)
+
+    def _encode_batch(self, images: torch.Tensor) -> torch.Tensor:
+        """Encoder features ``(n_way, n, d)`` of images ``(n_way, n, 3, s, s)``."""
+        batch = images.flatten(0, 1).contiguous(memory_format=self.plan.layout)
+        return self.raw_to_learn(batch).unflatten(0, images.shape[:2])
+
     def embed(self, raw: torch.Tensor) -> torch.Tensor:
         """Encoder features ``(..., d)`` to what the distance compares, ``(..., d)``."""
         return self.distance.prepare(self.net.mlp(raw))
@@ -101,10 +119,20 @@ class PrototypicalLearner(nn.Module):
             embedded = self.embed_mixed(raw, n_aug, generator)
         return embedded.mean(-2)
 
+    def queries(
+        self,
+        raw: torch.Tensor,
+        embedded: torch.Tensor,
+        n_aug: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        """Queries ``(..., d)`` as the distance compares them; arguments as of ``prototypes``."""
+        return embedded
+
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
     ) -> torch.Tensor:
-        """Embeddings ``(..., d)`` of supports that were averaged with ``n_aug`` fakes each."""
+        """Embeddings ``(..., d)`` of features averaged with ``n_aug`` hallucinated ones each."""
         raise ValueError(f"{type(self).__name__} hallucinates nothing, n_aug must be 0")
 
     def spaces(
@@ -118,13 +146,13 @@ class PrototypicalLearner(nn.Module):
         nothing = raw.new_empty(*raw.shape[:-1], 0, raw.shape[-1])
         return {"before MLP": (raw, nothing), "after MLP": (self.net.mlp(raw), nothing)}
 
-    def logits(self, images: torch.Tensor, n_way: int, n_shot: int) -> torch.Tensor:
-        """Logits ``(n_way, n_query, n_way)`` of one episode's images, class by class."""
-        raw = self.raw_to_learn(images)
-        raw = raw.view(n_way, -1, raw.shape[-1])
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits ``(n_way, n_query, n_way)`` of one episode; images as of ``episode_features``."""
+        raw, n_shot, n_aug = self.episode_features(images), self.spec.n_shot, self.spec.n_aug
         embedded = self.embed(raw)
-        prototypes = self.prototypes(raw[:, :n_shot], embedded[:, :n_shot], self.spec.n_aug)
-        return self.distance.compare(embedded[:, n_shot:], prototypes)
+        prototypes = self.prototypes(raw[:, :n_shot], embedded[:, :n_shot], n_aug)
+        queries = self.queries(raw[:, n_shot:], embedded[:, n_shot:], n_aug)
+        return self.distance.compare(queries, prototypes)
 
     def optimizers(self) -> Optimizers:
         """One optimizer for each part that is trained on its own."""
@@ -167,6 +195,6 @@ class PrototypicalLearner(nn.Module):
         self, images: torch.Tensor, labels: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, Metrics]:
         """What an episode is learned by, and what the history records of it."""
-        logits = self.logits(images, self.spec.n_way, self.spec.n_shot)
+        logits = self.logits(images)
         loss = classification_loss(logits)
         return loss, {"loss": loss, "accuracy": accuracy(logits.detach())}

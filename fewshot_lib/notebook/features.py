@@ -9,6 +9,7 @@ import torch
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.learning.calibration import class_means
+from fewshot_lib.learning.evaluation import query_features
 from fewshot_lib.learning.intervals import Interval, interval, of_intervals
 from fewshot_lib.learning.randomness import seed_of, stream
 
@@ -156,15 +157,19 @@ class Move(NamedTuple):
 def _move(run: Run, n_aug: int, split: str = "val") -> Move:
     """``prototype_move`` of one seed.
 
-    Every image of the split is a shot; the true mean is that of all embedded images of its
-    class; distances are Euclidean in the space in which queries meet prototypes, between directions
-    if the network compares by cosine.
+    Every image of the split is a shot; the true mean is that of all images of its class, as queries
+    are compared; distances are Euclidean in the space in which queries meet prototypes, between
+    directions if the network compares by cosine.
     """
     bank, comparable = bank_for(run.spec, split), run.learner.distance.comparable
-    single = comparable(run.features(split).embedded)
-    means = comparable(class_means(single, bank.labels))
+    features, noise = run.features(split), stream("true mean noise", split, n_aug)
+    single = comparable(features.embedded)
     mixed = comparable(_single_shot_prototypes(run, n_aug, split))
-    far_mixed, far_single = (torch.cdist(points, means).cpu() for points in (mixed, single))
+    queries = comparable(query_features(run.learner, features, n_aug, noise))
+    far_mixed, far_single = (
+        torch.cdist(points, comparable(class_means(own, bank.labels))).cpu()
+        for points, own in ((mixed, queries), (single, single))
+    )
     own = bank.labels.unsqueeze(1)
     right_mixed, right_single = (
         (far.argmin(1) == bank.labels).double() for far in (far_mixed, far_single)

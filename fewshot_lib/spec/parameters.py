@@ -59,6 +59,9 @@ class TrainingParams(DataParams):
     distance_scale: Positive | None = None  # initial value of a learnable factor; None: no factor
     distance_normalise: bool = False  # divide by the feature size
     init: Literal["normal", "kaiming"] = "normal"
+    # How supports and queries pass in training: as one batch or, as in the original, as two. Batch
+    # norm and the discriminator see batches; and two let λ start at the original's 0.005, not at 0.
+    batches: Literal["joint", "apart"] = "joint"
 
     epochs: Count = 1
     episodes: Count = 100  # per epoch
@@ -97,6 +100,8 @@ class TrainingParams(DataParams):
 
 
 USED_BY = {
+    "batches": {"prototypical", "hallucination", "adversarial"},
+    "mix_queries": {"hallucination"},
     "n_aug": {"hallucination"},
     "n_aug_test": {"hallucination", "adversarial"},
     "n_classes": {"classification"},
@@ -111,7 +116,8 @@ USED_BY = {
 COSINE_HEAD_SCALE = 10.0  # initial value; it is learned
 
 # What is about a run's episodes and says nothing to a classifier of all classes.
-OF_EPISODES = {"n_way", "n_shot", "n_query", "n_shot_test", "distance", "flip_test"} | {
+OF_EPISODES = {"n_way", "n_shot", "n_query", "n_shot_test", "batches", "flip_test"} | {
+    "distance",
     "distance_scale",
     "distance_normalise",
 }
@@ -128,6 +134,7 @@ class Spec(TrainingParams):
     n_classes: Annotated[int, Field(ge=0)] = 0  # classification only: all training classes
     n_aug: Annotated[int, Field(ge=0)] = 0  # hallucinated features per support in training
     n_aug_test: Annotated[int, Field(ge=0)] | None = None  # None: as in training
+    mix_queries: bool = False  # hallucination only: queries too, as in the original
     residual: bool = False  # hallucination only: fakes start as copies of the real feature
     hallucinator_lr: Positive | None = None  # hallucination only: at first; None: as lr
     variant: Literal["original", "afhn"] = "original"  # adversarial only

@@ -91,6 +91,7 @@ class Problem2(CompareParams):
     n_aug: Annotated[int, Field(ge=1)] = 200  # the report's M, in training
     n_aug_test: Annotated[int, Field(ge=1)] | None = None  # None: as in training
     n_augs: list[Annotated[int, Field(ge=0)]] = [0, 1, 10, 50, 100, 200]
+    mix_queries: bool = False  # queries too are mixed with hallucinated features
     residual: bool = False  # fakes start as copies of the real feature
     hallucinator_lr: Positive | None = None  # None: as lr
     tsne_classes: Annotated[int, Field(ge=2)] = 5
@@ -118,6 +119,7 @@ class Problem3(ReportParams):
     """Improved hallucination: both variants beside Problems 1 and 2."""
 
     n_aug: Annotated[int, Field(ge=1)] = 200  # Problem 2's M
+    mix_queries: bool = False  # Problem 2's
     residual: bool = False  # Problem 2's
     hallucinator_lr: Positive | None = None  # Problem 2's
     epochs_before: Count | None = None  # of Problems 1 and 2; None: as many as here

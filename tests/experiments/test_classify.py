@@ -255,6 +255,18 @@ def test_hallucination_changes_prototypes_and_is_the_same_each_time(photos, make
     torch.testing.assert_close(with_, again, rtol=0, atol=0)
 
 
+def test_a_mixed_query_s_answer_does_not_depend_on_other_queries(photos, make_weights):
+    mixed = {"method": "hallucination", "n_aug": 3, "mix_queries": True}
+    trained, classes = load_trained(make_weights(**mixed)), tool.read_supports(photos / "support")
+    queries = tool.read_queries([photos / "query"], classes)
+    together = list(tool.classify(trained, classes, queries))
+    (alone,) = tool.classify(trained, classes, queries[-1:])
+    assert alone.probability == pytest.approx(together[-1].probability, rel=1e-4)
+    plain = load_trained(make_weights(method="hallucination", n_aug=3))
+    others = [p.probability for p in tool.classify(plain, classes, queries)]
+    assert [p.probability for p in together] != pytest.approx(others, rel=1e-3)
+
+
 def test_blocks_change_nothing_and_leave_nothing_out(run, photos, monkeypatch):
     run()
     whole = table(photos / "out.csv")

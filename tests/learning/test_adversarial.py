@@ -145,13 +145,33 @@ def test_order_of_the_steps_and_who_is_in_training_mode(bank, learner):
     assert seen == [extractor, *(rest if learner.spec.variant == "original" else rest[::-1])]
 
 
-def test_the_fakes_weigh_half_of_one_over_the_generator_s_last_loss(bank, make_spec):
-    learner = make_learner(make_spec(method="adversarial"))
+@pytest.mark.parametrize(("batches", "first"), [("joint", 0.0), ("apart", 0.005)])
+def test_the_fakes_weigh_half_of_one_over_the_generator_s_last_loss(
+    bank, make_spec, batches, first
+):
+    learner = make_learner(make_spec(method="adversarial", batches=batches))
     optimizers = learner.optimizers()
     steps = [learner.train_step(images_of(bank, learner.spec, i), optimizers) for i in range(3)]
-    assert steps[0]["fake_weight"] == 0
+    assert steps[0]["fake_weight"].item() == pytest.approx(first)
     for last, step in pairwise(steps):
         assert step["fake_weight"].item() == pytest.approx(0.5 / last["generator_loss"].item())
+
+
+@pytest.mark.parametrize("batches", ["joint", "apart"])
+def test_the_discriminator_s_loss_is_a_mean_or_the_original_s_sum(make_spec, batches):
+    spec = make_spec(method="adversarial", batches=batches, n_shot=1, n_query=2)
+    with seeded("weights"):
+        learner = make_learner(spec).eval()
+    features, shapes = torch.randn(3, 3, 64), {"joint": [3], "apart": [1, 2]}[batches]
+    with seeded("fakes"), torch.no_grad():
+        loss, _ = learner.judging(features)
+    with seeded("fakes"), torch.no_grad():
+        expected = 0
+        for part in features.split(shapes, dim=1):
+            fakes = learner.generator(part, torch.randn(*part.shape[:2], 2, 128))
+            right = learner.discriminator(part), 1 - learner.discriminator(fakes)
+            expected -= torch.cat([p.flatten() for p in right]).log().mean()
+    torch.testing.assert_close(loss, expected)
 
 
 def test_several_episodes_make_one_step_of_each_network(bank, learner):
@@ -218,10 +238,10 @@ def test_the_generator_s_last_loss_is_part_of_the_state(bank, learner):
 def test_a_test_uses_the_extractor_alone(bank, learner):
     learner.eval()
     images = images_of(bank, learner.spec)
-    logits = learner.logits(images, 3, 1)
+    logits = learner.logits(images)
     for network in (learner.generator, learner.discriminator):
         torch.nn.init.zeros_(next(network.parameters()))
-    assert torch.equal(learner.logits(images, 3, 1), logits)
+    assert torch.equal(learner.logits(images), logits)
 
 
 def test_prototypes_may_be_mixed_with_fakes_when_asked(learner):

@@ -10,7 +10,7 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning import evaluation
 from fewshot_lib.learning.batches import make_batch
-from fewshot_lib.learning.evaluation import Evaluation, encode, evaluate
+from fewshot_lib.learning.evaluation import Evaluation, encode, evaluate, logits, query_features
 from fewshot_lib.learning.intervals import Interval, interval
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
@@ -154,10 +154,10 @@ def judge_alone(learner, bank, episode, n_shot, noise):
     if noise is None:
         mixed = real = learner.net(images)
     else:
-        padded = torch.zeros(*episode.shape, *noise.shape[2:])
-        padded[:, :n_shot] = noise
-        mixed, real, _ = learner.net(images, padded.flatten(0, 1))
-    support, query = mixed.view(n_way, -1, 64)[:, :n_shot], real.view(n_way, -1, 64)[:, n_shot:]
+        mixed, real, _ = learner.net(images, noise.flatten(0, 1))
+    of_queries = mixed if learner.spec.mix_queries else real
+    support, query = (x.view(n_way, -1, 64) for x in (mixed, of_queries))
+    support, query = support[:, :n_shot], query[:, n_shot:]
     logits = learner.distance(query.flatten(0, 1), support.mean(1))
     return logits.argmax(-1).view(n_way, -1)
 
@@ -169,7 +169,14 @@ def test_encoding_once_equals_encoding_every_episode(bank, make_spec, method, di
     episodes = sample_episodes(bank, 20, 4, n_shot, 3, stream("episodes"))
     n_aug, noises = learner.spec.n_aug, [None] * 20
     if n_aug:
-        noises = torch.randn(20, 4, n_shot, n_aug, NOISE_SIZE, generator=stream("noise"))
+        generators = stream("noise"), stream("of queries", stream("noise").initial_seed())
+        noises = torch.cat(
+            [
+                torch.randn(20, 4, n, n_aug, NOISE_SIZE, generator=generator)
+                for n, generator in zip((n_shot, 3), generators, strict=True)
+            ],
+            dim=2,
+        )
     features = encode(learner, bank, CPU)
     found = evaluate(learner, features, episodes, n_shot, n_aug, stream("noise"))
     with torch.no_grad():
@@ -186,6 +193,21 @@ def test_blocks_of_episodes_join_in_order(bank, make_spec, monkeypatch):
     whole = evaluate(learner, features, episodes, 1)
     monkeypatch.setattr(evaluation, "EPISODES_AT_ONCE", 7)
     assert torch.equal(evaluate(learner, features, episodes, 1).predictions, whole.predictions)
+
+
+def test_mixed_queries_do_not_depend_on_the_size_of_a_block(bank, make_spec, monkeypatch):
+    learner = make(make_spec(method="hallucination", n_aug=5, mix_queries=True))
+    episodes = sample_episodes(bank, 8, 3, 1, 4, stream("episodes"))
+    features = encode(learner, bank, CPU)
+    found = []
+    for size in (10_000, 1):
+        monkeypatch.setattr(evaluation, "FAKES_AT_ONCE", size)
+        noise, support, query = stream("noise"), episodes[..., :1], episodes[..., 1:].flatten(1)
+        found.append(torch.cat([*logits(learner, features, support, query, 5, noise)]))
+        alone = query_features(learner, features, 5, stream("noise"))
+        found[-1] = torch.cat([found[-1].flatten(), alone.flatten()])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(alone, features.embedded, rtol=1e-3, atol=1e-3)
 
 
 def test_many_hallucinations_are_made_in_smaller_blocks(bank, make_spec, monkeypatch):

@@ -83,6 +83,68 @@ def test_the_average_equals_the_loop_and_so_do_its_gradients(dtype, training, n_
     assert all(g.any() for g in gradients[0])
 
 
+def original_loss(learner, images, noises):
+    """The original's way: supports and queries in a call each, every image in a loop of its own."""
+    net, sizes, prepared = learner.net, [learner.spec.n_shot, learner.spec.n_query], []
+    parts = images.unflatten(0, (learner.spec.n_way, -1)).split(sizes, dim=1)
+    for part, noise in zip(parts, noises, strict=True):
+        mixed = []
+        for feature, z in zip(net.extractor(part.flatten(0, 1)), noise.flatten(0, 1), strict=True):
+            fakes = [net.hallucinate.encoder(torch.cat([feature, one])) for one in z]
+            mixed.append(torch.stack([feature, *fakes]).mean(0))
+        prepared.append(net.mlp(torch.stack(mixed)).unflatten(0, part.shape[:2]))
+    prototypes, queries = prepared[0].mean(1), prepared[1].flatten(0, 1)
+    logits = torch.stack([-(prototypes - query).square().sum(1) for query in queries])
+    return nn.functional.cross_entropy(logits, torch.arange(3).repeat_interleave(sizes[1]))
+
+
+@pytest.fixture
+def float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("n_shot", [1, 2])
+def test_mixed_queries_are_learned_from_as_by_the_straightforward_loop(make_spec, n_shot):
+    changes = {"mix_queries": True, "batches": "apart", "n_shot": n_shot}
+    learner = make_learner(make_spec(method="hallucination", n_aug=5, **changes)).train()
+    learner.net.hallucinate.encoder[1] = learner.net.mlp.enhance[3] = nn.Identity()  # no dropout
+    images, losses, gradients, statistics = torch.randn(3 * (n_shot + 2), 3, 16, 16), [], [], []
+    parameters = dict(learner.net.named_parameters())
+    start = {name: value.clone() for name, value in learner.state_dict().items()}
+    for way in ("fast", "loop"):
+        learner.load_state_dict(start)
+        with seeded("noise"):
+            if way == "fast":
+                loss, _ = learner.episode_loss(images)
+            else:
+                loss = original_loss(
+                    learner, images, [torch.randn(3, n, 5, 128) for n in (n_shot, 2)]
+                )
+        losses.append(loss)
+        found = torch.autograd.grad(loss, parameters.values(), allow_unused=True)
+        gradients.append(dict(zip(parameters, found, strict=True)))
+        statistics.append({name: value.clone() for name, value in learner.named_buffers()})
+    torch.testing.assert_close(*losses, **EXACT[torch.float64])
+    torch.testing.assert_close(*statistics, **EXACT[torch.float64])
+    for name, gradient in gradients[0].items():
+        if not name.endswith("conv.0.bias"):  # which batch norm takes away again
+            torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-8, atol=1e-10)
+            assert gradient.any(), name
+
+
+def test_mixed_queries_need_fakes_to_be_mixed_with(make_spec):
+    learner = make_learner(make_spec(method="hallucination", mix_queries=True, n_aug=2))
+    raw, embedded = torch.randn(2, 3, 64), torch.randn(2, 3, 64)
+    assert learner.queries(raw, embedded, 0) is embedded
+    noise = torch.randn(2, 3, 4, 128, generator=stream("noise"))
+    learner.eval()
+    expected = learner.embed(learner.net.hallucinate.mix(raw, noise))
+    assert torch.equal(learner.queries(raw, embedded, 4, stream("noise")), expected)
+
+
 def test_mean_is_the_mean_of_the_single_fakes():
     features, noise = features_and_noise(torch.float64)
     net = HallucinationNet(64).double().eval()

@@ -1,5 +1,7 @@
 """Learners: prototypes and logits by hand, steps that move what they should and learn."""
 
+import copy
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -12,6 +14,7 @@ from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.steps import descend, draw_noise
 
 CPU = torch.device("cpu")
+CHANNELS_LAST = torch.channels_last
 NINE = torch.tensor([0, 1, 2, 12, 13, 14, 24, 25, 26])  # three of three classes
 
 
@@ -28,9 +31,9 @@ def test_prototypes_are_the_means_of_the_embedded_supports(make_spec):
 
 @pytest.mark.parametrize("n_shot", [1, 2])
 def test_logits_are_distances_to_the_prototypes(bank, make_spec, n_shot):
-    learner = make(make_spec(n_shot=n_shot)).eval()
+    learner = make(make_spec(n_way=2, n_shot=n_shot)).eval()
     images = make_batch(bank, torch.arange(24).view(2, 12)[:, : n_shot + 3], CPU)
-    logits = learner.logits(images, n_way=2, n_shot=n_shot)
+    logits = learner.logits(images)
     assert logits.shape == (2, 3, 2)
     embedded = learner.net(images).view(2, n_shot + 3, 64)
     prototypes = embedded[:, :n_shot].mean(1)
@@ -43,7 +46,7 @@ def test_logits_are_distances_to_the_prototypes(bank, make_spec, n_shot):
 def test_a_step_reports_loss_and_accuracy_of_its_episode(bank, make_spec):
     learner = make(make_spec()).eval()  # no dropout: the logits can be computed again
     images = make_batch(bank, torch.tensor([0, 1, 2, 12, 13, 14, 24, 25, 26]), CPU)
-    logits = learner.logits(images, 3, 1).detach()
+    logits = learner.logits(images).detach()
     metrics = learner.train_step(images, learner.optimizers())
     probability = logits.softmax(-1)
     own = torch.stack([probability[row, :, row] for row in range(3)])
@@ -51,6 +54,33 @@ def test_a_step_reports_loss_and_accuracy_of_its_episode(bank, make_spec):
     right = [logits[row].argmax(-1) == row for row in range(3)]
     assert metrics["accuracy"] == torch.stack(right).float().mean()
     assert not metrics["loss"].requires_grad
+
+
+def test_supports_and_queries_apart_are_two_batches(bank, make_spec, method):
+    """Normalised and counted as the original's two calls do it."""
+    learner = make(make_spec(**method | {"batches": "apart"})).to(memory_format=CHANNELS_LAST)
+    twin, joint = copy.deepcopy(learner).train(), copy.deepcopy(learner).train()
+    images = make_batch(bank, NINE, CPU)
+    is_support = torch.arange(9) % 3 == 0
+    support, query = twin.raw(images[is_support]), twin.raw(images[~is_support])
+    together = joint.raw(images).view(3, 3, 64)
+    found = learner.train().episode_features(images)
+    close = {"rtol": 1e-4, "atol": 1e-5}
+    torch.testing.assert_close(found[:, 0], support, **close)
+    torch.testing.assert_close(found[:, 1:].flatten(0, 1), query, **close)
+    assert (found - together).abs().max() > 0.1
+    for own, other in zip(learner.buffers(), twin.buffers(), strict=True):
+        torch.testing.assert_close(own, other, **close)
+    tracked = [b for name, b in learner.named_buffers() if name.endswith("num_batches_tracked")]
+    assert len(tracked) == 4 and all(n == 2 for n in tracked)
+
+
+def test_both_batches_have_the_layout_of_the_plan(bank, make_spec):
+    learner, seen = make(make_spec(batches="apart")).train(), []
+    learner.net.extractor.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    learner.episode_features(make_batch(bank, NINE, CPU))
+    assert [len(images) for images in seen] == [3, 6]
+    assert all(images.is_contiguous(memory_format=CHANNELS_LAST) for images in seen)
 
 
 def test_episodes_of_separable_classes_are_learned(bank, make_spec, method):

@@ -48,6 +48,8 @@ CHANGES = {
     "n_aug": 2,
     "n_aug_test": 3,
     "n_classes": 64,
+    "batches": "apart",
+    "mix_queries": True,
     "residual": True,
     "hallucinator_lr": 0.1,
     "variant": "afhn",
@@ -70,6 +72,7 @@ def test_every_field_is_either_varied_here_or_known_not_to_count():
 def test_every_field_changes_the_identity(field):
     needed = {
         "n_aug": {"method": "hallucination", "n_aug": 1},
+        "mix_queries": {"method": "hallucination"},
         "residual": {"method": "hallucination"},
         "hallucinator_lr": {"method": "hallucination"},
         "n_classes": {"method": "classification", "n_classes": 5},
@@ -145,6 +148,8 @@ def test_hallucinated_features_in_the_test_are_those_of_training_unless_given():
         ("hallucination", "variant", "afhn"),
         ("hallucination", "fake_weight", 0.1),
         ("adversarial", "n_aug", 1),
+        ("adversarial", "mix_queries", True),
+        ("classification", "batches", "apart"),
     ],
 )
 def test_a_method_refuses_what_it_does_not_use(method, name, value):
@@ -186,7 +191,7 @@ def test_an_unknown_parameter_is_refused_with_the_nearest_name():
 
 
 def test_a_parameter_like_no_other_gets_the_list_of_names():
-    with pytest.raises(InputError, match=r"'zzz' \(known: augment, channels_last, "):
+    with pytest.raises(InputError, match=r"'zzz' \(known: augment, batches, channels_last, "):
         Spec.check({"zzz": 5})
 
 

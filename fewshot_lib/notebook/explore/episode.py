@@ -188,7 +188,7 @@ class Explorer:
         raw, embedded = (part.view(*episode.shape, -1) for part in features)
         self.episode, self.n_shot, self.seed = episode, n_shot, seed
         self.raw, self.support = raw[:, :n_shot], embedded[:, :n_shot]
-        self.query = embedded[:, n_shot:]
+        self.raw_query, self.query = raw[:, n_shot:], embedded[:, n_shot:]
         self._prototypes: dict[int, torch.Tensor] = {}
 
     @property
@@ -228,8 +228,13 @@ class Explorer:
     @torch.inference_mode()
     def classify(self, n_aug: int = 0) -> Answer:
         """The nearest prototype of every query of the episode."""
-        distances, logits = self.compare(self.query, n_aug)
+        distances, logits = self.compare(self.queries(n_aug), n_aug)
         return Answer(distances, logits.argmax(-1))
+
+    def queries(self, n_aug: int) -> torch.Tensor:
+        """The episode's queries ``(n_way, n_query, d)`` as the distance compares them."""
+        noise = stream("explore query noise", self.seed)
+        return self.learner.queries(self.raw_query, self.query, n_aug, noise)
 
     @torch.inference_mode()
     def classify_image(self, path: Path, n_aug: int = 0) -> tuple[ImageBank, Answer]:
@@ -239,12 +244,13 @@ class Explorer:
             InputError: the file is no image.
         """
         bank = self.trained.bank([path])
-        embedded = encode(self.learner, bank, default_device()).embedded
-        distances, logits = self.compare(embedded.unsqueeze(0), n_aug)
+        image = (part.unsqueeze(0) for part in encode(self.learner, bank, default_device()))
+        query = self.learner.queries(*image, n_aug, stream("explore image noise"))
+        distances, logits = self.compare(query, n_aug)
         return bank, Answer(distances, logits.argmax(-1))
 
     def compare(self, queries: torch.Tensor, n_aug: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Distances and logits ``(..., n_way)`` of embedded queries ``(..., n, d)``."""
+        """Distances and logits ``(..., n_way)`` of queries ``(..., n, d)``, see ``queries``."""
         distance, prototypes = self.learner.distance, self.prototypes(n_aug)
         nearness = distance.nearness(queries, prototypes).cpu()
         furthest = 1 if self.trained.spec.distance == "cosine" else 0
@@ -269,7 +275,7 @@ class Explorer:
         seen = on_plane(points)
         return Movement(
             support=on_plane(self.support),
-            query=on_plane(self.query),
+            query=on_plane(self.queries(n_aug)),
             fakes=on_plane(fakes[:, :, :n_aug].flatten(1, 2)) if n_aug else seen[:0],
             path=on_plane(torch.stack([self.prototypes(m) for m in steps])),
             steps=steps,
