@@ -15,16 +15,18 @@ class _Loader(yaml.SafeLoader):
         first: list(pairs) for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def construct_mapping(self, node, deep=False):
+    def compose_mapping_node(self, anchor):
+        """Look for repeated keys before merge keys (``<<: *base``) bring those they override."""
+        node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
+            name = key.tag, str(key.value)
             if name in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"'{name}' is given twice", key.start_mark
+                    None, None, f"'{key.value}' is given twice", key.start_mark
                 )
             seen.add(name)
-        return super().construct_mapping(node, deep)
+        return node
 
 
 # PyYAML follows YAML 1.1, where a float needs a dot and a signed exponent.

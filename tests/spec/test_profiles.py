@@ -27,10 +27,26 @@ def test_other_values_keep_their_types():
     assert read_yaml(text, "file") == values
 
 
+def test_merge_keys_bring_what_is_not_given():
+    """Deeper anchors too, which are read after those who refer to them."""
+    text = """
+        a: {deep: &x {<<: &y {lr: 1, ema: 2}, lr: 3}}
+        b: {<<: *x, ema: 4}
+        c: [&z {n: 1}, {<<: [*z, *y], lr: 5}]
+    """
+    assert read_yaml(text, "file") == {
+        "a": {"deep": {"lr": 3, "ema": 2}},
+        "b": {"lr": 3, "ema": 4},
+        "c": [{"n": 1}, {"n": 1, "lr": 5, "ema": 2}],
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("lr: 1\nepochs: 2\nlr: 3", "file, line 3: 'lr' is given twice"),
+        ("a: &x {lr: 1}\nb: {<<: *x, lr: 2, lr: 3}", "file, line 2: 'lr' is given twice"),
+        ("b: {<<: 3}", "file, line 1: expected a mapping"),
         ("lr: [1", "file, line 1"),
         ("day: 2020-13-45", "file: "),
     ],
