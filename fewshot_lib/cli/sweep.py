@@ -31,9 +31,9 @@ def sweep(params: Path, episodes: int, output: Path | None) -> None:
     with each). Runs that are there already are used. The last line printed is the path of the
     page; tables lie beside it.
     """
-    from fewshot_lib.report.sweep_page import make_sweep
+    from fewshot_lib.report.sweep_page import write_sweep
 
-    text, page, failure = make_sweep(params, episodes, output)
+    text, page, failure = write_sweep(params, episodes, output)
     if page is not None:
         click.echo(text)
         click.echo(page)

@@ -9,13 +9,14 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from fewshot_lib.experiments.sweeps.plan import Plan, Range, Setting, read_sweep
-from fewshot_lib.experiments.sweeps.ranking import Result, runs_table, sweep, table, varied
+from fewshot_lib.experiments.sweeps.plan import Plan, Range, read_plan
+from fewshot_lib.experiments.sweeps.ranking import Ranking, rank
 from fewshot_lib.files import atomic_file, output_folder, project_root, write_text
 from fewshot_lib.learning.intervals import Interval, points
 from fewshot_lib.notebook import style
 from fewshot_lib.progress import duration
 from fewshot_lib.report.pages import (
+    INDEX,
     MAIN,
     SIGNS,
     Page,
@@ -28,21 +29,26 @@ from fewshot_lib.report.pages import (
 from fewshot_lib.report.provenance import provenance
 from fewshot_lib.spec.words import equal_values, value_text
 
-SETTINGS, RUNS, INDEX = "settings", "runs", "index.html"
-LONGEST = 40  # characters of a name that figures have room for
-CURVES = 6  # settings whose learning curves are drawn, the best ones
+_SETTINGS, _RUNS = "settings", "runs"  # tables
+_LONGEST = 40  # characters of a name that figures have room for
+_CURVES = 6  # settings whose learning curves are drawn, the best ones
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 
 
-def make_sweep(
+def sweep_folder(name: str) -> Path:
+    """Where the page and the tables of a sweep lie, whose file is ``name.yaml``."""
+    return project_root() / "reports" / "sweeps" / name
+
+
+def write_sweep(
     path: Path, n_episodes: int, output: Path | None
 ) -> tuple[str, Path | None, Exception | None]:
-    """Train, judge and rank what the file asks for.
+    """Train, judge and rank what the file asks for; write the page and its tables.
 
     Args:
         n_episodes: test episodes behind each accuracy.
-        output: folder; ``reports/sweeps/<name of the file>`` by default.
+        output: folder; ``sweep_folder`` by default.
 
     Returns:
         The ranking as text, the page's path (None if nothing could be ranked), and the error of
@@ -51,61 +57,91 @@ def make_sweep(
     Raises:
         InputError: the file is wrong or the folder cannot be written to.
     """
-    plan = read_sweep(path)
-    folder = output_folder(output or project_root() / "reports" / "sweeps" / path.stem)
-    results, failed, failure = sweep(plan, n_episodes)
-    if not results:
-        return "", None, failure
-    write_tables(folder, {SETTINGS: table(results), RUNS: runs_table(results)})
-    values = page_values(path.stem, results, failed, n_episodes) | {"sampled": sampled(plan)}
-    write_text(folder / INDEX, render_page("sweep.html.j2", **values))
-    return as_text(values["parameters"], values["rows"]), folder / INDEX, failure
+    plan = read_plan(path)
+    folder = output_folder(output or sweep_folder(path.stem))
+    ranking = rank(plan, n_episodes)
+    if not ranking.runs:
+        return "", None, ranking.failure
+    _write_table(folder / _SETTINGS, ranking.table)
+    _write_table(folder / _RUNS, ranking.runs_table)
+    rows = _rows(ranking)
+    values = _page_values(f"Sweep {path.stem}", ranking, rows)
+    html = render_page("sweep.html.j2", **values, n_episodes=n_episodes, sampled=_sampling(plan))
+    write_text(folder / INDEX, html)
+    return _as_text(rows), folder / INDEX, ranking.failure
 
 
-def write_tables(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
-    """Each as CSV, and as Parquet where the package for it is installed."""
-    for name, frame in tables.items():
-        write_text(folder / f"{name}.csv", frame.to_csv(index=False))
-        if importlib.util.find_spec("pyarrow"):
-            with atomic_file(folder / f"{name}.parquet") as temporary:
-                frame.to_parquet(temporary)
+def _write_table(path: Path, frame: pd.DataFrame) -> None:
+    """As CSV, and as Parquet where the package for it is installed."""
+    write_text(path.with_suffix(".csv"), frame.to_csv(index=False))
+    if importlib.util.find_spec("pyarrow"):
+        with atomic_file(path.with_suffix(".parquet")) as temporary:
+            frame.to_parquet(temporary)
 
 
-def page_values(
-    name: str, results: Sequence[Result], failed: Sequence[Setting], n_episodes: int
-) -> Row:
-    """What the template shows."""
-    title = f"Sweep {name}"
-    specs = [run.spec for result in results for run in result.runs]
+def _rows(ranking: Ranking) -> list[_Row]:
+    """The ranking's table as people read it: one row for each setting, best first."""
+    rows = []
+    for place, (runs, row) in enumerate(zip(ranking.runs, ranking.table.itertuples(), strict=True)):
+        values = {name: value_text(column[place]) for name, column in ranking.varied.items()}
+        rows.append(
+            {
+                "rank": place + 1,
+                "name": _in_words(values) or "the only setting",
+                "values": values,
+                "accuracy": str(Interval(row.accuracy, row.ci95, row.test_episodes)),
+                "validation": str(Interval(row.val_accuracy, row.val_ci95, row.test_episodes)),
+                "epochs": runs.best_epochs,
+                "seconds": duration(row.seconds),
+                "runs": [run.folder.name for run in runs.seeds],
+                **_difference_cells(row, place),
+            }
+        )
+    return rows
+
+
+def _difference_cells(row: Any, place: int) -> _Row:
+    if not row.verdict:
+        return {"difference": "other episodes" if place else "–"}
+    sign, word, state = SIGNS["not confirmed" if row.verdict == "worse" else row.verdict]
+    gap = Interval(row.difference, row.difference_ci95, row.test_episodes)
+    return {"difference": points(gap), "sign": sign, "word": word, "state": state}
+
+
+def _in_words(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _page_values(title: str, ranking: Ranking, rows: list[_Row]) -> _Row:
+    """What the template shows of any sweep."""
+    specs = [run.spec for runs in ranking.runs for run in runs.seeds]
     same = {key: value_text(value) for key, value in equal_values(specs).items()}
     made = provenance("")
     del made["profile"]
-    rows = ranking(results)
-    names = labels(rows)
-    best = {name: r.runs[0] for name, r in zip(names, results[:CURVES], strict=False)}
+    labels = _labels(rows)
+    best = {name: r.first for name, r in zip(labels, ranking.runs[:_CURVES], strict=False)}
     return {
         "title": title,
-        "parameters": list(varied(results)),
+        "parameters": list(ranking.varied),
         "rows": rows,
-        "n_seeds": len(results[0].runs),
-        "n_episodes": n_episodes,
+        "n_seeds": len(ranking.runs[0].seeds),
         "shapes": sorted({episodes_in_words(spec) for spec in specs}),
-        "failed": [words_of(one.changes) for one in failed],
+        "failed": [_in_words(one.changes) for one in ranking.failed],
         "same": {key: value for key, value in same.items() if key in MAIN},
         "same_too": {key: value for key, value in same.items() if key not in MAIN},
-        "dots": figure_html(results, names),
+        "dots": _figure_html(ranking, labels),
         "dots_alt": "Accuracy of each setting with its 95 % interval, best first.",
         "curves": curves(best) if len(best) > 1 else "",
         "curves_alt": curves_in_words(best),
         "n_curves": len(best),
         "width": round(style.WIDTH * style.SCREEN_DPI),
-        "tables": [f"{SETTINGS}.csv", f"{RUNS}.csv"],
+        "tables": [f"{_SETTINGS}.csv", f"{_RUNS}.csv"],
         "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | made,
         **neighbours([Page(INDEX, title)], INDEX),
     }
 
 
-def sampled(plan: Plan) -> str:
+def _sampling(plan: Plan) -> str:
     """How the settings were chosen, if they were sampled."""
     if not plan.ranges:
         return ""
@@ -115,82 +151,47 @@ def sampled(plan: Plan) -> str:
         else f"one of {' · '.join(map(value_text, one))}"
         for name, one in plan.ranges.items()
     }
-    return f"{plan.params.trials} trials, sampled by Optuna: " + "; ".join(
-        f"{name} {text}" for name, text in words.items()
-    )
+    ranges = "; ".join(f"{name} {text}" for name, text in words.items())
+    return f"{plan.file.trials} trials, sampled by Optuna: {ranges}"
 
 
-def ranking(results: Sequence[Result]) -> list[Row]:
-    """One row for each setting, best first."""
-    columns = varied(results)
-    rows = []
-    for place, result in enumerate(results):
-        values = [value_text(column[place]) for column in columns.values()]
-        pairs = dict(zip(columns, values, strict=True))
-        gap = None if place == 0 else result.minus(results[0])
-        rows.append(
-            {
-                "rank": place + 1,
-                "name": words_of(pairs) or "the only setting",
-                "values": values,
-                "accuracy": str(result.accuracy),
-                "validation": str(result.validation),
-                "epochs": ", ".join(str(run.result["best_epoch"]) for run in result.runs),
-                "seconds": duration(sum(run.result["seconds"] for run in result.runs)),
-                "runs": [run.folder.name for run in result.runs],
-                **difference_cells(gap, place),
-            }
-        )
-    return rows
-
-
-def difference_cells(gap: Interval | None, place: int) -> Row:
-    if gap is None:
-        return {"difference": "other episodes" if place else "–"}
-    sign, word, state = SIGNS["not confirmed" if gap.high < 0 else "undecided"]
-    return {"difference": points(gap), "sign": sign, "word": word, "state": state}
-
-
-def words_of(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
-
-
-def labels(rows: Sequence[Row]) -> list[str]:
+def _labels(rows: Sequence[_Row]) -> list[str]:
     """What figures call the settings: their names, or their ranks if a name is too long."""
     names = [row["name"] for row in rows]
-    if max(map(len, names)) <= LONGEST:
+    if max(map(len, names)) <= _LONGEST:
         return names
     return [f"rank {row['rank']}" for row in rows]
 
 
-def figure_html(results: Sequence[Result], names: Sequence[str]) -> str:
-    """Accuracies with their intervals as an SVG, best on top; small dots are single seeds."""
+def _figure_html(ranking: Ranking, labels: Sequence[str]) -> str:
+    """Accuracies with their intervals as an SVG, best on top; strokes are single seeds."""
     style.use_style()
-    figure, ax = plt.subplots(figsize=(style.WIDTH, 0.9 + 0.3 * len(results)))
-    for i, result in enumerate(results):
-        mean, ci95, _ = result.accuracy
+    figure, ax = plt.subplots(figsize=(style.WIDTH, 0.9 + 0.3 * len(labels)))
+    for i, evaluations in enumerate(ranking.evaluations):
+        mean, ci95, _ = evaluations.accuracy
         ax.errorbar(100 * mean, i, xerr=100 * ci95, fmt="o", color=style.OTHERS[0], capsize=3)
-        if len(result.runs) > 1:
-            seeds = [100 * e.accuracy.mean for e in result.evaluations]
+        if len(evaluations.seeds) > 1:
+            seeds = [100 * e.accuracy.mean for e in evaluations.seeds]
             ax.plot(seeds, [i] * len(seeds), "|", color=style.OTHERS[1], ms=9)
     # Between two dollars Matplotlib would read a formula.
-    ax.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])
-    ax.set(xlabel="accuracy, %", ylim=(len(names) - 0.5, -0.5))
+    ax.set_yticks(range(len(labels)), [label.replace("$", r"\$") for label in labels])
+    ax.set(xlabel="accuracy, %", ylim=(len(labels) - 0.5, -0.5))
     ax.grid(False, axis="y")
     text = style.svg(figure, salt="sweep")
     plt.close(figure)
     return text
 
 
-def as_text(parameters: Sequence[str], rows: Sequence[Row]) -> str:
+def _as_text(rows: Sequence[_Row]) -> str:
     """The ranking for the terminal."""
-    header = ("", *parameters, "accuracy", "difference to the best", "seconds")
-    lines = [header]
-    for row in rows:
-        sign = row.get("sign", "")
-        difference = f"{row['difference']} {sign}".rstrip()
-        lines.append(
-            (str(row["rank"]), *row["values"], row["accuracy"], difference, row["seconds"])
-        )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    frame = pd.DataFrame(
+        {
+            "": row["rank"],
+            **row["values"],
+            "accuracy": row["accuracy"],
+            "difference to the best": f"{row['difference']} {row.get('sign', '')}".rstrip(),
+            "took": row["seconds"],
+        }
+        for row in rows
+    )
+    return frame.to_string(index=False)

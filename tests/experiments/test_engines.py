@@ -142,7 +142,7 @@ def test_commands_refuse_options_that_their_engine_does_not_use(command):
 
 
 def test_a_command_s_engine_is_in_the_environment_of_what_it_starts(monkeypatch):
-    monkeypatch.setattr("fewshot_lib.report.sweep_page.make_sweep", lambda *_: ("", None, None))
+    monkeypatch.setattr("fewshot_lib.report.sweep_page.write_sweep", lambda *_: ("", None, None))
     options = ["--engine", "ray", "--gpus", "0.5", "--address", "ray://a:1"]
     assert CliRunner().invoke(main, ["sweep", "a.yaml", *options]).exit_code == 0
     names = ("FEWSHOT_ENGINE", "FEWSHOT_GPUS", "RAY_ADDRESS", "FEWSHOT_THREADS")

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from bs4 import BeautifulSoup
-from click.testing import CliRunner
 
-from fewshot_lib.cli.main import Commands
-from fewshot_lib.cli.sweep import sweep as command
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.sweeps.plan import Range, corners, read_sweep
+from fewshot_lib.experiments.matrix import SeedRuns
+from fewshot_lib.experiments.sweeps.plan import Range, corners, read_plan
 from fewshot_lib.experiments.sweeps.search import new_study, search, space, value
 
 pytestmark = pytest.mark.usefixtures("project")
@@ -20,30 +17,10 @@ pytestmark = pytest.mark.usefixtures("project")
 LR = {"low": 1e-4, "high": 1e-1, "log": True}
 
 
-@pytest.fixture
-def write(tmp_path, make_spec):
-    """Write a sweep's file whose base is a run of a fraction of a second."""
-
-    def write(**values) -> Path:
-        small = make_spec(epochs=1, episodes_val=5).model_dump()
-        for name in ("seed", "n_aug_test", "n_shot_test", "n_query"):
-            del small[name]
-        path = tmp_path / "trial.yaml"
-        path.write_text(yaml.safe_dump({"base": small} | values))
-        return path
-
-    return write
-
-
-def invoke(*arguments):
-    commands = Commands(commands={"sweep": command})
-    return CliRunner().invoke(commands, ["sweep", "--episodes", "8", *map(str, arguments)])
-
-
 def changes(path: Path) -> list[dict]:
-    settings, failure = search(read_sweep(path), 8)
+    settings, failure = search(read_plan(path), 8)
     assert failure is None
-    return [one.changes for one in settings]
+    return [setting.changes for setting in settings]
 
 
 def test_samples_lie_in_their_ranges(write):
@@ -81,7 +58,8 @@ def test_what_is_tried_next_depends_on_what_came_out(write, monkeypatch):
         "fewshot_lib.experiments.sweeps.search.train", lambda settings, n_episodes: None
     )
     monkeypatch.setattr(
-        "fewshot_lib.experiments.sweeps.search.runs_of", lambda one: [Scored(one.specs[0].lr)]
+        "fewshot_lib.experiments.sweeps.search.finished_runs",
+        lambda one: SeedRuns((Scored(one.specs[0].lr),)),
     )
     lrs = [
         one["lr"] for one in changes(write(sample={"lr": {"low": 0.0001, "high": 1.0}}, trials=40))
@@ -94,9 +72,9 @@ class Scored:
         self.result = {"val_accuracy": score}
 
 
-def test_sampled_settings_are_ranked_with_their_seeds(write, project):
+def test_sampled_settings_are_ranked_with_their_seeds(write, project, sweep):
     path = write(sample={"lr": LR}, trials=3, seeds=[0, 1])
-    result = invoke(path)
+    result = sweep(path)
     assert result.exit_code == 0, result.output
     page = Path(result.stdout.splitlines()[-1])
     table = pd.read_csv(page.parent / "settings.csv")
@@ -111,8 +89,8 @@ def test_the_same_choice_twice_is_ranked_once(write):
     assert sorted(one["distance_normalise"] for one in found) == [False, True]
 
 
-def test_a_setting_that_fails_is_left_out_and_the_rest_goes_on(write):
-    result = invoke(write(sample={"lr": [1e-3, 1e30]}, trials=6, batch=3))
+def test_a_setting_that_fails_is_left_out_and_the_rest_goes_on(write, sweep):
+    result = sweep(write(sample={"lr": [1e-3, 1e30]}, trials=6, batch=3))
     assert result.exit_code == 2
     assert "is not finite" in result.stderr
     page = Path(result.stdout.splitlines()[-1])
@@ -146,19 +124,19 @@ def test_a_setting_that_fails_is_left_out_and_the_rest_goes_on(write):
 )
 def test_what_is_wrong_in_the_file_is_said_before_anything_is_trained(write, values, message):
     with pytest.raises(InputError, match=message) as caught:
-        read_sweep(write(**values))
+        read_plan(write(**values))
     assert str(caught.value).startswith("trial.yaml")
     assert "\n" not in str(caught.value)
 
 
-def test_without_optuna_its_command_is_told_and_grids_go_on(write, monkeypatch):
+def test_without_optuna_its_command_is_told_and_grids_go_on(write, monkeypatch, sweep):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    result = invoke(write(sample={"lr": LR}, trials=3))
+    result = sweep(write(sample={"lr": LR}, trials=3))
     assert result.exit_code == 2
     assert result.output == (
-        "fewshot: sample: needs Optuna: .venv/bin/pip install -c constraints.txt -e '.[search]'\n"
+        "fewshot: sample: needs Optuna: pip install 'fewshot-report[search]'\n"
     )
-    assert len(read_sweep(write(grid={"lr": [0.1]})).settings) == 1
+    assert len(read_plan(write(grid={"lr": [0.1]})).settings) == 1
 
 
 @pytest.mark.parametrize(

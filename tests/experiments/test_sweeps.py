@@ -6,46 +6,22 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from bs4 import BeautifulSoup
-from click.testing import CliRunner
 
-from fewshot_lib.cli.main import Commands
-from fewshot_lib.cli.sweep import sweep as command
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.matrix import difference_over_seeds, over_seeds
 from fewshot_lib.experiments.runs import run
-from fewshot_lib.experiments.sweeps.plan import read_sweep
+from fewshot_lib.experiments.sweeps.plan import read_plan
 from fewshot_lib.experiments.sweeps.ranking import plain
 from fewshot_lib.learning.intervals import points
-from fewshot_lib.report.sweep_page import make_sweep
+from fewshot_lib.report.sweep_page import write_sweep
 
 pytestmark = pytest.mark.usefixtures("project")
 
 
-@pytest.fixture
-def write(tmp_path, make_spec):
-    """Write a sweep's file whose base is a run of a fraction of a second."""
-
-    def write(**values) -> Path:
-        small = make_spec(epochs=1).model_dump()
-        for name in ("seed", "n_aug_test", "n_shot_test", "n_query"):
-            del small[name]
-        path = tmp_path / "trial.yaml"
-        path.write_text(yaml.safe_dump({"base": small} | values))
-        return path
-
-    return write
-
-
-def invoke(*arguments):
-    commands = Commands(commands={"sweep": command})
-    return CliRunner().invoke(commands, ["sweep", "--episodes", "12", *map(str, arguments)])
-
-
 def test_a_grid_is_every_combination(write):
     path = write(grid={"lr": [0.1, 0.2], "n_shot": [1, 5, 2]}, seeds=[3, 4])
-    settings = read_sweep(path).settings
+    settings = read_plan(path).settings
     assert [one.changes for one in settings] == [
         {"lr": lr, "n_shot": k} for lr in (0.1, 0.2) for k in (1, 5, 2)
     ]
@@ -56,7 +32,7 @@ def test_a_grid_is_every_combination(write):
 
 def test_a_list_is_taken_as_it_is(write):
     cases = [{"lr": 0.1}, {"lr": 0.2, "distance": "cosine"}]
-    settings = read_sweep(write(list=cases)).settings
+    settings = read_plan(write(list=cases)).settings
     assert [one.changes for one in settings] == cases
     assert [len(one.specs) for one in settings] == [1, 1]
 
@@ -81,7 +57,7 @@ def test_a_list_is_taken_as_it_is(write):
 def test_what_is_wrong_in_the_file_is_said_in_one_line(write, values, message):
     path = write(**values)
     with pytest.raises(InputError, match=message) as caught:
-        read_sweep(path)
+        read_plan(path)
     assert "\n" not in str(caught.value)
 
 
@@ -90,18 +66,18 @@ def test_a_file_of_another_kind_is_refused(tmp_path, text):
     path = tmp_path / "odd.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=r"odd\.yaml"):
-        read_sweep(path)
+        read_plan(path)
 
 
-def test_a_missing_file_ends_with_status_two(tmp_path):
-    result = invoke(tmp_path / "none.yaml")
+def test_a_missing_file_ends_with_status_two(tmp_path, sweep):
+    result = sweep(tmp_path / "none.yaml")
     assert result.exit_code == 2
     assert "none.yaml cannot be read" in result.output
 
 
-def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project):
+def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project, sweep):
     path = write(grid={"lr": [0.001, 0.01, 0.02]}, seeds=[0, 1])
-    result = invoke(path)
+    result = sweep(path)
     assert result.exit_code == 0, result.output
     page = Path(result.stdout.splitlines()[-1])
     assert page == project / "reports" / "sweeps" / "trial" / "index.html"
@@ -110,13 +86,13 @@ def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project)
     assert settings["accuracy"].is_monotonic_decreasing
     judged = {
         one.changes["lr"]: [run(spec).evaluate(12) for spec in one.specs]
-        for one in read_sweep(path).settings
+        for one in read_plan(path).settings
     }
     best = judged[settings["lr"][0]]
     for _, row in settings.iterrows():
         mean, ci95, n = over_seeds(judged[row["lr"]])
         assert (row["accuracy"], row["ci95"]) == pytest.approx((mean, ci95))
-        assert (row["episodes"], row["seeds"]) == (n, 2) == (12, 2)
+        assert (row["test_episodes"], row["seeds"]) == (n, 2) == (12, 2)
         gap = difference_over_seeds(judged[row["lr"]], best)
         if row["lr"] == settings["lr"][0]:
             assert pd.isna(row["difference"])
@@ -125,22 +101,23 @@ def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project)
             assert points(gap) in page.read_text()
 
 
-def test_every_run_has_a_row(write):
-    path = write(grid={"lr": [0.001, 0.01]}, seeds=[0, 1])
-    page = Path(invoke(path).stdout.splitlines()[-1])
+def test_every_run_has_a_row(write, sweep):
+    path = write(grid={"episodes": [2, 4]}, seeds=[0, 1])
+    page = Path(sweep(path).stdout.splitlines()[-1])
     runs = pd.read_csv(page.parent / "runs.csv", dtype={"run": str})
     made = {
         run(spec).folder.name: run(spec).evaluate(12).accuracy
-        for one in read_sweep(path).settings
+        for one in read_plan(path).settings
         for spec in one.specs
     }
     assert set(runs["run"]) == set(made)
+    assert set(runs["episodes"]) == {2, 4} and set(runs["test_episodes"]) == {12}
     for _, row in runs.iterrows():
         assert (row["accuracy"], row["ci95"]) == pytest.approx(made[row["run"]][:2])
 
 
-def test_the_page_ranks_draws_and_needs_no_network(write):
-    result = invoke(write(grid={"distance": ["euclidean", "cosine"]}))
+def test_the_page_ranks_draws_and_needs_no_network(write, sweep):
+    result = sweep(write(grid={"distance": ["euclidean", "cosine"]}))
     page = BeautifulSoup(Path(result.stdout.splitlines()[-1]).read_text(), "html.parser")
     rows = page.find("tbody").find_all("tr")
     assert [row.find("th").text for row in rows] == ["1", "2"]
@@ -158,23 +135,23 @@ def test_figures_name_settings_by_rank_where_names_are_long(write):
     path = write(list=[{}, case])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _, page, _ = make_sweep(path, 10, None)
+        _, page, _ = write_sweep(path, 10, None)
     drawn = BeautifulSoup(page.read_text("utf-8"), "html.parser").find("svg").get_text(" ")
     assert "rank 1" in drawn and "rank 2" in drawn
     assert "weight_decay" not in drawn
 
 
-def test_a_sweep_done_again_trains_nothing(write, monkeypatch):
+def test_a_sweep_done_again_trains_nothing(write, monkeypatch, sweep):
     path = write(grid={"lr": [0.001, 0.01]})
-    first = invoke(path)
+    first = sweep(path)
     monkeypatch.setattr(
         "fewshot_lib.experiments.engines.serial.attempt", lambda job: pytest.fail("again")
     )
-    assert invoke(path).stdout == first.stdout
+    assert sweep(path).stdout == first.stdout
 
 
-def test_a_setting_that_fails_is_told_of_and_the_rest_is_ranked(write):
-    result = invoke(write(grid={"lr": [0.001, 1e30]}))
+def test_a_setting_that_fails_is_told_of_and_the_rest_is_ranked(write, sweep):
+    result = sweep(write(grid={"lr": [0.001, 1e30]}))
     assert result.exit_code == 2
     assert "1 of 2 runs failed" in result.stderr and "is not finite" in result.stderr
     page = Path(result.stdout.splitlines()[-1])
@@ -182,33 +159,21 @@ def test_a_setting_that_fails_is_told_of_and_the_rest_is_ranked(write):
     assert pd.read_csv(page.parent / "settings.csv")["seeds"].tolist() == [1]
 
 
-def test_when_all_fail_there_is_no_page(write, project):
-    result = invoke(write(base={"source": "folder", "data_dir": str(project / "none")}))
+def test_when_all_fail_there_is_no_page(write, project, sweep):
+    result = sweep(write(base={"source": "folder", "data_dir": str(project / "none")}))
     assert result.exit_code == 2
     assert str(project / "none") in result.stderr
     assert not result.stdout
 
 
-def test_settings_of_other_episodes_are_ranked_without_a_difference(write):
-    result = invoke(write(grid={"n_way_test": [2, 3]}))
+def test_settings_of_other_episodes_are_ranked_without_a_difference(write, sweep):
+    result = sweep(write(grid={"n_way_test": [2, 3]}))
     assert result.exit_code == 0, result.output
     assert "other episodes" in result.stdout
 
 
-def test_processes_rank_alike(write, monkeypatch, project):
-    path = write(grid={"lr": [0.001, 0.01]}, seeds=[0, 1])
-    options = ["--threads", "1", "--output", project / "out"]
-    invoke(path, *options)
-    serial = pd.read_csv(project / "out" / "settings.csv")
-    monkeypatch.setenv("FEWSHOT_ROOT", str(project / "elsewhere"))
-    result = invoke(path, "--engine", "process", "--workers", "2", *options)
-    assert result.exit_code == 0, result.output
-    parallel = pd.read_csv(project / "out" / "settings.csv")
-    pd.testing.assert_frame_equal(serial.drop(columns="seconds"), parallel.drop(columns="seconds"))
-
-
-def test_tables_are_in_parquet_too_where_its_package_is_there(write, project):
-    result = invoke(write(), "--output", project / "out")
+def test_tables_are_in_parquet_too_where_its_package_is_there(write, project, sweep):
+    result = sweep(write(), "--output", project / "out")
     assert result.exit_code == 0, result.output
     expected = {"index.html", "runs.csv", "settings.csv"}
     if find_spec("pyarrow"):

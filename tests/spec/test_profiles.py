@@ -6,7 +6,7 @@ import pytest
 from report_project import parameters_source, write_notebook, write_params
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.sweeps.plan import read_sweep
+from fewshot_lib.experiments.sweeps.plan import read_plan
 from fewshot_lib.report.execute import assigned, check_notebook
 from fewshot_lib.spec.problems import PROBLEMS
 from fewshot_lib.spec.profiles import load_params, problem_names, problem_params
@@ -187,13 +187,13 @@ def images(tmp_path, monkeypatch) -> Path:
 
 def test_the_laptops_ablation_ends_with_its_main_run(images):
     """Each setting is made of the one before, the last is the profile's own recipe."""
-    *_, last = read_sweep(ROOT / "params" / "laptop" / "ablation.yaml").settings
+    *_, last = read_plan(ROOT / "params" / "laptop" / "ablation.yaml").settings
     params = load_params("laptop", ["problem1"], [f"data_dir={images}"])
     assert last.specs[0] == params["problem1"].main_spec()
 
 
 def test_the_papers_distances_are_runs_of_its_problem_1(images):
-    settings = read_sweep(ROOT / "params" / "paper" / "distances.yaml").settings
+    settings = read_plan(ROOT / "params" / "paper" / "distances.yaml").settings
     params = load_params("paper", ["problem1"], [f"data_dir={images}"])
     specs = list(params["problem1"].distance_specs().values())
     assert [setting.specs[0] for setting in settings] == specs

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from fewshot_lib.spec.parameters import Count, Positive, Spec
 from fewshot_lib.spec.profiles import absolute
 from fewshot_lib.spec.yaml_text import read_yaml
 
-FIELDS = ("base", "grid", "list", "sample", "trials", "batch", "seeds")
+_FIELDS = ("base", "grid", "list", "sample", "trials", "batch", "seeds")
 
 
 class Range(Params):
@@ -42,12 +43,8 @@ class Range(Params):
     def is_whole(self) -> bool:
         return isinstance(self.low, int) and isinstance(self.high, int)
 
-    @property
-    def ends(self) -> list[int | float]:
-        return [self.low, self.high]
 
-
-class SweepParams(Params):
+class _SweepFile(Params):
     """The file's entries."""
 
     base: dict[str, Any] = {}  # the same for all
@@ -59,7 +56,7 @@ class SweepParams(Params):
     seeds: list[int] = []  # each setting is trained with each of them
 
     @model_validator(mode="after")
-    def _varies_something(self) -> "SweepParams":
+    def _varies_something(self) -> "_SweepFile":
         if sum(map(bool, (self.grid, self.cases, self.sample))) > 1:
             raise ValueError("give only one of grid, list and sample")
         if bool(self.sample) != (self.trials is not None):
@@ -67,20 +64,20 @@ class SweepParams(Params):
         for name, values in [*self.grid.items(), ("seeds", self.seeds)]:
             if name != "seeds" and not values:
                 raise ValueError(f"grid: {name} has no values")
-            require_different(name, values)
+            _require_different(name, values)
         if self.seeds and any("seed" in case for case in [self.grid, self.sample, *self.cases]):
             raise ValueError("give seeds or vary seed, not both")
         return self
 
     def changes(self) -> list[dict[str, Any]]:
-        """What is changed in each setting, in the order of the file."""
-        if self.cases:
-            return list(self.cases)
+        """What is changed in each setting, in the file's order; nothing if it is sampled."""
+        if self.cases or self.sample:
+            return self.cases
         names = list(self.grid)
         return [dict(zip(names, row, strict=True)) for row in product(*self.grid.values())]
 
 
-def require_different(name: str, values: list[Any]) -> None:
+def _require_different(name: str, values: list[Any]) -> None:
     if any(value in values[:i] for i, value in enumerate(values)):
         raise ValueError(f"{name} has a value twice")
 
@@ -98,95 +95,94 @@ class Plan:
     """What is to be trained.
 
     Attributes:
-        origin: what errors call the file.
-        settings: all of them; none if they are sampled.
-        ranges: what to sample from, by parameter; a list has choices.
+        name: of the file; errors begin with it.
+        file: its entries.
     """
 
-    params: SweepParams
-    origin: str
-    settings: list[Setting]
-    ranges: dict[str, Range | list[Any]]
+    name: str
+    file: _SweepFile
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """All of them; none if they are sampled."""
+        return [self.setting(changes) for changes in self.file.changes()]
+
+    @cached_property
+    def ranges(self) -> dict[str, Range | list[Any]]:
+        """What to sample from, by parameter; a list has choices."""
+        return {name: _range(name, value, self.name) for name, value in self.file.sample.items()}
+
+    def setting(self, changes: dict[str, Any]) -> Setting:
+        """The setting that changes the base so.
+
+        Raises:
+            InputError: a parameter is unknown or impossible; names the setting.
+        """
+        values = self.file.base | changes
+        if not all(isinstance(key, str) for key in values):
+            raise InputError(f"{self.name}: parameter names must be text")
+        if isinstance(values.get("data_dir"), str):
+            values["data_dir"] = absolute(values["data_dir"], project_root())
+        seeds = [{"seed": seed} for seed in self.file.seeds] or [{}]
+        try:
+            return Setting(changes, [Spec.check(values | seed) for seed in seeds])
+        except InputError as error:
+            raise InputError(f"{self.name}{_in_words(changes)}: {error}") from None
 
 
-def read_sweep(path: Path) -> Plan:
+def read_plan(path: Path) -> Plan:
     """What a sweep's file asks for.
 
     Raises:
         InputError: the file cannot be read, or a parameter is unknown or impossible; names the
             setting. Or settings are to be sampled and Optuna is not installed.
     """
-    params = read_params(path)
-    if not params.sample:
-        settings = [setting(params, changes, path.name) for changes in params.changes()]
-        return Plan(params, path.name, distinct(settings, path), {})
-    require_optuna()
-    ranges = {name: read_range(name, value, path.name) for name, value in params.sample.items()}
-    for changes in corners(ranges):
-        setting(params, changes, path.name)
-    return Plan(params, path.name, [], ranges)
+    plan = Plan(path.name, _read_file(path))
+    if plan.file.sample:
+        _require_optuna()
+    for changes in corners(plan.ranges):
+        plan.setting(changes)
+    specs = [one.specs[0] for one in plan.settings]
+    for place, one in enumerate(plan.settings):
+        if specs[place] in specs[:place]:
+            raise InputError(f"{plan.name}: two settings are the same{_in_words(one.changes)}")
+    return plan
 
 
-def read_params(path: Path) -> SweepParams:
+def _read_file(path: Path) -> _SweepFile:
     try:
         values = read_yaml(path.read_text("utf-8"), path.name)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise InputError(f"{path.name}: expected lines like 'base:', 'grid:', 'list:', 'seeds:'")
-    if odd := [key for key in values if key not in FIELDS]:
-        raise InputError(f"{path.name}: unknown '{odd[0]}'{did_you_mean(odd[0], FIELDS)}")
+    if odd := [key for key in values if key not in _FIELDS]:
+        raise InputError(f"{path.name}: unknown '{odd[0]}'{did_you_mean(odd[0], _FIELDS)}")
     try:
-        return SweepParams.check({key: v for key, v in values.items() if v is not None})
+        return _SweepFile.check({key: v for key, v in values.items() if v is not None})
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from None
 
 
-def setting(params: SweepParams, changes: dict[str, Any], origin: str) -> Setting:
-    values = params.base | changes
-    if not all(isinstance(key, str) for key in values):
-        raise InputError(f"{origin}: parameter names must be text")
-    if isinstance(values.get("data_dir"), str):
-        values["data_dir"] = absolute(values["data_dir"], project_root())
-    seeds = [{"seed": seed} for seed in params.seeds] or [{}]
-    try:
-        return Setting(changes, [Spec.check(values | seed) for seed in seeds])
-    except InputError as error:
-        raise InputError(f"{origin}{in_words(changes)}: {error}") from None
-
-
-def in_words(changes: Mapping[str, Any]) -> str:
+def _in_words(changes: Mapping[str, Any]) -> str:
     words = ", ".join(f"{name}={value}" for name, value in changes.items())
     return f", setting {words}" if words else ""
 
 
-def distinct(settings: list[Setting], path: Path) -> list[Setting]:
-    """The settings; raises an InputError if two are the same."""
-    seen: dict[str, dict[str, Any]] = {}
-    for one in settings:
-        key = one.specs[0].model_dump_json()
-        if key in seen:
-            raise InputError(f"{path.name}: two settings are the same{in_words(one.changes)}")
-        seen[key] = one.changes
-    return settings
-
-
-def require_optuna() -> None:
+def _require_optuna() -> None:
     try:
         import optuna  # noqa: F401
     except ImportError:
-        raise InputError(
-            "sample: needs Optuna: .venv/bin/pip install -c constraints.txt -e '.[search]'"
-        ) from None
+        raise InputError("sample: needs Optuna: pip install 'fewshot-report[search]'") from None
 
 
-def read_range(name: str, value: Any, origin: str) -> Range | list[Any]:
+def _range(name: str, value: Any, origin: str) -> Range | list[Any]:
     """A range, or a list of choices."""
     try:
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
             return Range.check(value)
         if isinstance(value, list) and value:
-            require_different("it", value)
+            _require_different("it", value)
             return value
         raise InputError("expected a list of choices, or {low: …, high: …}")
     except ValueError as error:  # an InputError is one
@@ -196,6 +192,6 @@ def read_range(name: str, value: Any, origin: str) -> Range | list[Any]:
 
 def corners(ranges: Mapping[str, Range | list[Any]]) -> list[dict[str, Any]]:
     """Settings that are tried for being possible: each end of each range, the rest at its first."""
-    ends = {name: r.ends if isinstance(r, Range) else r for name, r in ranges.items()}
+    ends = {name: [r.low, r.high] if isinstance(r, Range) else r for name, r in ranges.items()}
     first = {name: values[0] for name, values in ends.items()}
     return [first | {name: value} for name, values in ends.items() for value in values]

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.matrix import run_matrix
-from fewshot_lib.experiments.runs import Run, finished_run
-from fewshot_lib.experiments.sweeps.plan import Plan, Range, Setting, setting
+from fewshot_lib.experiments.matrix import SeedRuns, run_matrix
+from fewshot_lib.experiments.runs import finished_run
+from fewshot_lib.experiments.sweeps.plan import Plan, Range, Setting
 
 if TYPE_CHECKING:
     import optuna
 
-SEED = 0  # of the sampler: the same file, the same settings
+_SEED = 0  # of the sampler: the same file, the same settings
 
 
 def train(settings: Sequence[Setting], n_episodes: int) -> Exception | None:
@@ -29,10 +29,10 @@ def train(settings: Sequence[Setting], n_episodes: int) -> Exception | None:
     return None
 
 
-def runs_of(one: Setting) -> list[Run]:
-    """The setting's finished runs, one for each seed; none if one of them is missing."""
-    runs = [run for spec in one.specs if (run := finished_run(spec))]
-    return runs if len(runs) == len(one.specs) else []
+def finished_runs(setting: Setting) -> SeedRuns | None:
+    """The setting's runs; None if one of them is missing."""
+    runs = tuple(run for spec in setting.specs if (run := finished_run(spec)))
+    return SeedRuns(runs) if len(runs) == len(setting.specs) else None
 
 
 def search(plan: Plan, n_episodes: int) -> tuple[list[Setting], Exception | None]:
@@ -48,25 +48,24 @@ def search(plan: Plan, n_episodes: int) -> tuple[list[Setting], Exception | None
     settings: dict[str, Setting] = {}
     study, failure = new_study(), None
     spaces = {name: space(one) for name, one in plan.ranges.items()}
-    for begin in range(0, plan.params.trials, plan.params.batch):
-        n = min(plan.params.batch, plan.params.trials - begin)
-        trials = [study.ask(spaces) for _ in range(n)]
-        tried = [setting(plan.params, values(plan, t.params), plan.origin) for t in trials]
+    for begin in range(0, plan.file.trials, plan.file.batch):
+        trials = [study.ask(spaces) for _ in range(min(plan.file.batch, plan.file.trials - begin))]
+        tried = [plan.setting(_changes(plan, trial.params)) for trial in trials]
         failure = train(tried, n_episodes) or failure
         for trial, one in zip(trials, tried, strict=True):
-            report(study, trial, one)
+            _tell(study, trial, one)
             settings.setdefault(one.specs[0].model_dump_json(), one)
     return list(settings.values()), failure
 
 
 def new_study() -> "optuna.Study":
+    """A study that spreads each batch out: trials that are under way count as poor ones."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        # A batch is spread out: trials that are under way count as poor ones.
-        sampler = optuna.samplers.TPESampler(seed=SEED, constant_liar=True)
+        sampler = optuna.samplers.TPESampler(seed=_SEED, constant_liar=True)
     return optuna.create_study(direction="maximize", sampler=sampler)
 
 
@@ -81,7 +80,7 @@ def space(one: Range | list[Any]) -> "optuna.distributions.BaseDistribution":
     return distributions.FloatDistribution(one.low, one.high, one.log, one.step)
 
 
-def values(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
+def _changes(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
     """What the trial changes, by parameter."""
     return {name: value(plan.ranges[name], found) for name, found in params.items()}
 
@@ -96,11 +95,12 @@ def value(one: Range | list[Any], found: int | float) -> Any:
     return min(max(rounded, float(one.low)), float(one.high))
 
 
-def report(study: "optuna.Study", trial: "optuna.trial.Trial", one: Setting) -> None:
+def _tell(study: "optuna.Study", trial: "optuna.trial.Trial", setting: Setting) -> None:
     """Tell the study how good the setting is: its mean validation accuracy over seeds."""
     import optuna
 
-    if runs := runs_of(one):
-        study.tell(trial, sum(run.result["val_accuracy"] for run in runs) / len(runs))
+    if runs := finished_runs(setting):
+        scores = [run.result["val_accuracy"] for run in runs.seeds]
+        study.tell(trial, sum(scores) / len(scores))
     else:
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
