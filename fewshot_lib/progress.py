@@ -1,91 +1,81 @@
 """How far a run has come, wherever somebody is looking: notebook, terminal, or a command."""
 
-import json
+import math
 import os
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
-REFRESH = 1.0  # seconds between two updates
+from tqdm import tqdm
+
+REPORT = "FEWSHOT_REPORT"  # set by the command that runs the notebook: the report's folder
+# Narrow terminals cut the end. A comma precedes the label.
+_BAR = "{desc} {bar} {remaining} left{postfix}"
+_LINE = "{desc}, {remaining} left{postfix}"
 
 
 class Progress:
     """Progress of one run over its epochs.
 
-    In a notebook one line is updated in place, in a terminal likewise. When the environment
-    variable ``FEWSHOT_PROGRESS`` names a file, events are appended to it as JSON lines, for the
-    command that runs the notebook.
+    A notebook and a terminal show a bar. A notebook that ``fewshot report`` runs writes it to
+    stderr, which the command shows and pages leave out. Elsewhere nothing is shown.
     """
 
     def __init__(self, label: str, epochs: int, episodes: int, start_epoch: int = 0):
         self.label, self.epochs, self.episodes = label, epochs, episodes
-        self.start_epoch, self.started, self.shown = float(start_epoch), time.monotonic(), 0.0
-        self.handle = notebook_line()
+        kind, options = _kind()
+        self.bar = kind(
+            desc=f"epoch {min(start_epoch + 1, epochs)}/{epochs}",
+            postfix=label,
+            total=epochs,
+            initial=start_epoch,
+            mininterval=1,  # seconds between two updates
+            miniters=0,
+            **options,
+        )
 
     def episode(self, epoch: int, done: int) -> None:
-        """Episode ``done`` of this epoch is over; shown at most once a second.
-
-        The first one is slow, as memory comes and kernels are chosen: time is taken after it.
-        """
-        if not self.shown:
-            self.start_epoch, self.started = epoch - 1 + done / self.episodes, time.monotonic()
-        if time.monotonic() - self.shown >= REFRESH:
-            self.shown = time.monotonic()
-            self.say(epoch - 1 + done / self.episodes, f"epoch {epoch}/{self.epochs}")
+        """Episode ``done`` of this epoch is over."""
+        self.say(epoch - 1 + done / self.episodes)
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
         """An epoch is over and ``row`` is its line of the history."""
-        accuracy = f"validation {100 * row['val_accuracy']:.1f} %"
-        self.say(epoch, f"epoch {epoch}/{self.epochs}, {accuracy}", epoch)
+        self.say(epoch, f"validation {100 * row['val_accuracy']:.1f} %")
 
-    def say(self, done: float, text: str, epoch: int | None = None) -> None:
-        elapsed = time.monotonic() - self.started
-        progress = done - self.start_epoch
-        left = elapsed / progress * (self.epochs - done) if progress > 0 else None
-        ending = f", {duration(left)} left" if left else ""
-        self.show(f"{self.label}: {text}{ending}", done >= self.epochs)
-        self.record(done, epoch, left)
+    def say(self, done: float, text: str = "") -> None:
+        """So many epochs are done, and ``text`` tells of them."""
+        epoch = min(math.floor(done) + 1, self.epochs)
+        self.bar.set_description_str(f"epoch {epoch}/{self.epochs}", refresh=False)
+        if text:
+            self.bar.set_postfix_str(f"{self.label}, {text}", refresh=False)
+        self.bar.update(done - self.bar.n)
+        if done >= self.epochs:
+            self.bar.close()
 
-    def show(self, line: str, last: bool) -> None:
-        if self.handle is not None:
-            self.handle.update({"text/plain": line}, raw=True)
-        elif sys.stderr.isatty():
-            print(f"\r{line:<100.100}", end="\n" if last else "", file=sys.stderr, flush=True)
 
-    def record(self, done: float, epoch: int | None, left: float | None) -> None:
-        record(
-            event="episode" if epoch is None else "epoch",
-            run=self.label,
-            epoch=done if epoch is None else epoch,
-            epochs=self.epochs,
-            seconds_left=left,
-        )
+def _kind() -> tuple[type[tqdm], dict[str, Any]]:
+    """The bar for this place, and its options."""
+    if not _in_notebook():
+        return tqdm, {
+            "bar_format": _BAR,
+            "disable": None,
+            "dynamic_ncols": True,
+        }  # shown in a terminal only
+    if REPORT in os.environ:
+        return tqdm, {"bar_format": _LINE, "leave": False}
+    from tqdm.notebook import tqdm as notebook_bar
+
+    return notebook_bar, {"bar_format": _BAR}
 
 
 def announce(text: str) -> None:
     """Say something that the user should know, here and in the command that runs the notebook."""
-    print(text, file=sys.stderr, flush=True)
-    record(event="note", text=text)
+    tqdm.write(text, file=sys.stderr)
 
 
-def record(**event: Any) -> None:
-    """Append an event to the file that ``FEWSHOT_PROGRESS`` names, if it does."""
-    if name := os.environ.get("FEWSHOT_PROGRESS"):
-        with Path(name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
-
-
-def notebook_line():
-    """A display handle if this is a notebook's kernel, else None."""
-    if "ipykernel" not in sys.modules:
-        return None
-    from IPython import get_ipython
-    from IPython.display import display
-
-    if not hasattr(get_ipython(), "kernel"):
-        return None
-    return display({"text/plain": "…"}, raw=True, display_id=True)
+def _in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def duration(seconds: float) -> str:

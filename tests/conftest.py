@@ -114,7 +114,6 @@ def project(tmp_path: Path, monkeypatch) -> Path:
     """An empty project folder; what is made in a test lies there. Bits are compared on the CPU."""
     monkeypatch.setenv("FEWSHOT_ROOT", str(tmp_path))
     monkeypatch.setenv("FEWSHOT_DEVICE", "cpu")
-    monkeypatch.delenv("FEWSHOT_PROGRESS", raising=False)
     return tmp_path
 
 

@@ -1,29 +1,12 @@
-"""Progress: events for whoever reads the file, one line for whoever watches."""
+"""Progress: one line for whoever watches, nothing for others."""
 
 import io
-import json
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from fewshot_lib import progress
-from fewshot_lib.progress import Progress, duration
-
-
-@pytest.fixture
-def events(tmp_path, monkeypatch):
-    """Read the events written so far."""
-    path = tmp_path / "events.jsonl"
-    monkeypatch.setenv("FEWSHOT_PROGRESS", str(path))
-    return lambda: [json.loads(line) for line in path.read_text().splitlines()]
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Seconds that pass only when they are added."""
-    now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    return now
+from fewshot_lib.progress import Progress, announce, duration
 
 
 class Terminal(io.StringIO):
@@ -31,65 +14,81 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_epochs_are_appended_as_json_lines(events, clock):
-    shown = Progress("run A", epochs=4, episodes=10)
-    for epoch in (1, 2):
-        clock[0] += 3
-        shown.epoch(epoch, {"val_accuracy": 0.5})
-    Progress("run B", epochs=1, episodes=10).epoch(1, {"val_accuracy": 0.5})
-    assert events()[:2] == [
-        {"event": "epoch", "run": "run A", "epoch": 1, "epochs": 4, "seconds_left": 9.0},
-        {"event": "epoch", "run": "run A", "epoch": 2, "epochs": 4, "seconds_left": 6.0},
-    ]
-    assert [event["run"] for event in events()] == ["run A", "run A", "run B"]
+@pytest.fixture
+def watch(monkeypatch) -> Callable[[], Terminal]:
+    """Put a terminal of 80 columns in place of stderr: within the test, as pytest changes it."""
+
+    def put() -> Terminal:
+        monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda file: (79, 23))
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        return sys.stderr
+
+    return put
 
 
-def test_episodes_are_reported_once_a_second(events, clock):
-    shown = Progress("run", epochs=2, episodes=10)
-    for done in range(1, 11):
-        clock[0] += 0.4
-        shown.episode(1, done)
-    assert [event["event"] for event in events()] == ["episode"] * len(events())
-    assert [event["epoch"] for event in events()] == pytest.approx([0.1, 0.4, 0.7, 1.0])
-    assert events()[-1]["seconds_left"] == pytest.approx(4.0)
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass only when they are added."""
+    now = [100.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    return now
 
 
-def test_the_first_episode_says_nothing_about_the_others(events, clock):
-    shown = Progress("run", epochs=1, episodes=10)
-    clock[0] += 60
-    shown.episode(1, 1)
-    clock[0] += 2
-    shown.episode(1, 2)
-    assert [event["seconds_left"] for event in events()] == [None, pytest.approx(16)]
+def lines(terminal: Terminal) -> list[str]:
+    return [line.strip() for line in terminal.getvalue().split("\r")]
 
 
-def test_a_resumed_run_counts_its_own_time_only(events, clock):
-    shown = Progress("run", epochs=10, episodes=10, start_epoch=8)
-    clock[0] += 5
-    shown.epoch(9, {"val_accuracy": 0.5})
-    assert events()[0]["seconds_left"] == 5
+def test_a_terminal_shows_epoch_and_time_left_before_all_else(watch, clock):
+    terminal = watch()
+    shown = Progress("a label that is longer than the room that is left for it" * 2, 4, 10)
+    clock[0] += 30
+    shown.episode(1, 5)
+    last = lines(terminal)[-1]
+    assert last.startswith("epoch 1/4 ")
+    assert "03:30 left, a label" in last
+    assert len(last) < 80
 
 
-def test_nothing_is_written_when_nobody_asked(tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("FEWSHOT_PROGRESS", raising=False)
-    monkeypatch.chdir(tmp_path)
-    Progress("run", epochs=1, episodes=1).epoch(1, {"val_accuracy": 0.5})
-    assert list(tmp_path.iterdir()) == []
-    assert capsys.readouterr() == ("", "")  # not a terminal
-
-
-def test_a_terminal_shows_one_line_that_ends_with_the_run(monkeypatch, clock):
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
+def test_the_line_ends_with_the_run_and_its_last_accuracy(watch, clock):
+    terminal = watch()
     shown = Progress("run A", epochs=2, episodes=10)
     clock[0] += 60
     shown.epoch(1, {"val_accuracy": 0.314})
-    first = terminal.getvalue()
-    assert first.strip() == "run A: epoch 1/2, validation 31.4 %, 60 s left"
-    assert "\n" not in first
+    assert "epoch 2/2" in lines(terminal)[-1]
+    assert "01:00 left, run A, validation 31.4 %" in lines(terminal)[-1]
+    assert "\n" not in terminal.getvalue()
     shown.epoch(2, {"val_accuracy": 0.5})
-    assert terminal.getvalue().count("\n") == 1
-    assert terminal.getvalue().count("\r") == 2
+    assert terminal.getvalue().endswith("validation 50.0 %\n")
+
+
+def test_it_is_shown_once_a_second(watch, clock):
+    terminal = watch()
+    shown = Progress("run", epochs=1, episodes=100)
+    for done in range(1, 51):
+        clock[0] += 0.1
+        shown.episode(1, done)
+    assert terminal.getvalue().count("epoch 1/1") == pytest.approx(5, abs=1)
+
+
+def test_a_resumed_run_counts_its_own_time_only(watch, clock):
+    terminal = watch()
+    shown = Progress("run", epochs=10, episodes=10, start_epoch=8)
+    clock[0] += 5
+    shown.epoch(9, {"val_accuracy": 0.5})
+    assert "00:05 left" in lines(terminal)[-1]
+
+
+def test_nothing_is_shown_where_nobody_watches(capsys):
+    Progress("run", epochs=1, episodes=1).epoch(1, {"val_accuracy": 0.5})
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_announcement_does_not_break_the_line(watch, clock):
+    terminal = watch()
+    shown = Progress("run", epochs=2, episodes=10)
+    announce("waiting")
+    shown.bar.close()
+    assert "waiting" in [line.partition("\n")[0] for line in lines(terminal)]
 
 
 @pytest.mark.parametrize(

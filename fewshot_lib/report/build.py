@@ -9,6 +9,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.ledger import Results
 from fewshot_lib.experiments.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
 from fewshot_lib.files import hold_lock, output_folder, project_root
+from fewshot_lib.progress import REPORT
 from fewshot_lib.report.display import Display
 from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook
 from fewshot_lib.report.pages import INDEX, Page, write_index
@@ -114,10 +115,10 @@ class _Report:
         self.refresh()
         display.start(name)
 
-        os.environ["FEWSHOT_REPORT"] = str(self.folder)  # where the summary finds run.json
+        os.environ[REPORT] = str(self.folder)  # where the summary finds run.json
         try:
             with self.results.collected(name):
-                run_notebook(notebook_path(name), target, values, display.on_cell)
+                run_notebook(notebook_path(name), target, values, display.on_cell, display)
         except NotebookError as error:
             if error.is_input:
                 self.wrong_input.add(name)

@@ -53,6 +53,7 @@ def run_notebook(
     target: Path,
     parameters: dict[str, Any],
     on_cell: Callable[[int, int], None] = lambda done, total: None,
+    stderr: object | None = None,
 ) -> None:
     """Execute ``source`` and leave the executed notebook at ``target``, however it ended.
 
@@ -61,6 +62,7 @@ def run_notebook(
         target: appears in one piece; until then a hidden file beside it grows.
         parameters: replace the values of the cell tagged ``parameters``.
         on_cell: called with a code cell's number and the number of code cells.
+        stderr: a file that gets what the cells write to stderr, as they do.
 
     Raises:
         NotebookError: a cell raised, or the kernel died.
@@ -79,6 +81,7 @@ def run_notebook(
             kernel_manager_class=_ThisPythonManager,
             coalesce_streams=True,
             on_cell_start=_count_cells(source, on_cell),
+            stderr_file=stderr,
         )
     except PapermillExecutionError as error:
         is_input = error.ename == "InputError"

@@ -249,11 +249,8 @@ def test_controls_redraw_every_figure_with_its_description(panel):
     assert " of 16 right" in panel.result.value
 
 
-def test_a_new_distance_is_trained_with_its_progress_in_the_panel(panel):
-    seen = []
-    panel.line.observe(lambda change: seen.append(change["new"]), "value")
+def test_a_network_is_trained_for_a_new_distance(panel):
     panel.distance.value = "cosine"
-    assert any("cosine: epoch 1/1, validation" in line for line in seen)
     assert panel.explorer.trained.spec.distance == "cosine"
     assert "trained on mini_imagenet" in panel.line.value
 

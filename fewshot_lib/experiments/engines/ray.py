@@ -182,9 +182,8 @@ class _Board:
 
     def __init__(self, jobs: list[Job], storage: str | None):
         self.jobs, self.storage = jobs, Storage(storage or str(runs_folder()))
-        self.n_epochs = sum(job.spec.epochs for job in jobs)
-        there = self._epochs({})
-        self.progress = Progress(f"{len(jobs)} runs, Ray", self.n_epochs, 1, there)
+        n_epochs = sum(job.spec.epochs for job in jobs)
+        self.progress = Progress(f"{len(jobs)} runs on Ray", n_epochs, 1, self._epochs({}))
 
     def _epochs(self, outcomes: dict[str, Outcome]) -> int:
         """Of all runs; one that is over, well or not, has none ahead."""
@@ -194,14 +193,12 @@ class _Board:
         )
 
     def show(self, outcomes: dict[str, Outcome]) -> None:
-        done = self._epochs(outcomes)
-        self.progress.say(done, f"{len(outcomes)} complete, epoch {done}/{self.n_epochs} of all")
+        self.progress.say(self._epochs(outcomes), f"{len(outcomes)} complete")
 
 
 def _make(job: Job, threads: int, device: str, root: str | None, storage: str | None) -> Outcome:
     """The task: make one run, on whatever machine it is."""
     os.environ.update(FEWSHOT_ROOT=root or str(_scratch(storage)), FEWSHOT_DEVICE=device)
-    os.environ.pop("FEWSHOT_PROGRESS", None)  # the whole is shown by who waits for it
     with torch_threads(threads):
         if storage is None:
             return attempt(job)

@@ -24,7 +24,7 @@ from fewshot_lib.notebook.explore.episode import (
     images_for,
     small_spec,
 )
-from fewshot_lib.notebook.explore.widgets import STYLE, WIDE, Place, dropdown, progress_in, slider
+from fewshot_lib.notebook.explore.widgets import STYLE, WIDE, Place, dropdown, slider
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.words import run_title
 
@@ -46,7 +46,7 @@ class Panel:
         self.settings, self.explorer = settings, None
         self.make_controls(settings)
         self.message, self.result, self.line = (widgets.HTML() for _ in range(3))
-        self.own_message = widgets.HTML()
+        self.own_message, self.training = widgets.HTML(), widgets.Output()
         self.figures = {n: Place() for n in ("episode", "distances", "movement", "own_image")}
         self.connect()
 
@@ -98,7 +98,15 @@ class Panel:
 
     def network(self) -> None:
         """Show which network and which images are used; trains the network if need be."""
-        rows = [self.net, self.distance, self.source, self.data_dir, self.line, self.message]
+        rows = [
+            self.net,
+            self.distance,
+            self.source,
+            self.data_dir,
+            self.training,
+            self.line,
+            self.message,
+        ]
         display(widgets.VBox(rows))
         self.load()
 
@@ -126,6 +134,7 @@ class Panel:
         with self.telling(self.message):
             data = self.settings.data(self.source.value, self.data_dir.value)
             spec, weights = self.chosen(data)
+            self.training.clear_output()
             explorer = Explorer(load_trained(weights), images_for(spec, data))
             self.draw_with(explorer)
             self.n_aug.disabled = not explorer.hallucinates
@@ -141,8 +150,10 @@ class Panel:
         if self.net.value not in (ON_GLYPHS, ON_THESE):
             return self.runs[self.net.value], self.net.value
         learned = self.settings.data("glyphs", "") if self.net.value == ON_GLYPHS else data
-        with progress_in(self.line):
-            trained = run(small_spec(self.settings, learned, self.distance.value))
+        small = small_spec(self.settings, learned, self.distance.value)
+        with self.training:  # what is raised within goes no further
+            run(small)
+        trained = run(small)
         return trained.spec, trained.folder / WEIGHTS
 
     def use_folder(self) -> None:

@@ -1,16 +1,13 @@
-"""Small parts of ``explore_panel``: a figure's place, a progress line, controls of one look."""
+"""Small parts of the panel: a figure's place, controls of one look."""
 
 import base64
-import contextlib
 import html
-from collections.abc import Iterator
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from fewshot_lib import progress
 from fewshot_lib.notebook import style
 
 WIDE = widgets.Layout(width="46em", max_width="100%")
@@ -60,24 +57,3 @@ def slider(description: str, value: int, low: int, high: int) -> widgets.IntSlid
         continuous_update=False,
         style=STYLE,
     )
-
-
-class Line:
-    """Takes a training's progress as a display handle does, and shows it in a widget."""
-
-    def __init__(self, widget: widgets.HTML):
-        self.widget = widget
-
-    def update(self, data: dict[str, str], raw: bool = True) -> None:
-        self.widget.value = html.escape(data["text/plain"])
-
-
-@contextlib.contextmanager
-def progress_in(widget: widgets.HTML) -> Iterator[None]:
-    """Show the progress here: a line made while a control's change is handled has no cell."""
-    usual = progress.notebook_line
-    progress.notebook_line = lambda: Line(widget)
-    try:
-        yield
-    finally:
-        progress.notebook_line = usual
