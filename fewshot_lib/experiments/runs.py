@@ -25,7 +25,7 @@ from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.training import train
-from fewshot_lib.learning.weights import CLASS_MEANS, kept_class_means, load_trained
+from fewshot_lib.learning.weights import CLASS_MEANS, find_class_means, load_trained
 from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.words import run_title
@@ -94,7 +94,7 @@ class Run:
         They are kept in the run's folder, where ``weights.read_class_means`` finds them.
         """
         path = self.folder / CLASS_MEANS
-        if (kept := kept_class_means(path, self.spec)) is not None:
+        if (kept := find_class_means(path, self.spec)) is not None:
             return kept
         bank = bank_for(self.spec, "train")
         features = encode(self.learner, bank, default_device())

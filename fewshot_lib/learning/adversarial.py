@@ -6,15 +6,15 @@ import torch
 from torch import nn
 
 from fewshot_lib.learning.prototypical import PrototypicalLearner
-from fewshot_lib.learning.steps import Episode, Metrics, Optimizers, descend, draw_noise, kept
+from fewshot_lib.learning.steps import Episode, Metrics, Optimizers, descend, draw_noise, snapshot
 from fewshot_lib.networks import losses
 from fewshot_lib.networks.adversarial import Discriminator, Extractor, Generator
 from fewshot_lib.networks.encoder import NOISE_SIZE, feature_size
 from fewshot_lib.spec.parameters import Spec
 
 PAIR = 2  # fakes of one image in training
-BETAS = (0.5, 0.9)  # of both Adams
-ORIGINAL_FIRST_LOSS = 100.0  # what the original takes for the generator's loss before there is one
+_BETAS = (0.5, 0.9)  # of both Adams
+_FIRST_LOSS = 100.0  # what the original takes for the generator's loss before there is one
 
 
 class AdversarialLearner(PrototypicalLearner):
@@ -32,15 +32,15 @@ class AdversarialLearner(PrototypicalLearner):
 
     network = Extractor
     encoder_name = "net"
-    judge = Discriminator
-    compiled = ("extractor_loss", "resting_features", "fooling", "judging")
+    discriminator_type = Discriminator
+    compiled = ("loss_of_extractor", "embed_at_rest", "loss_of_generator", "loss_of_discriminator")
 
     def __init__(self, spec: Spec):
         super().__init__(spec)
         size = feature_size(spec.image_size)
         self.generator = Generator(size)
-        self.discriminator = self.judge(size)
-        before = torch.inf if spec.batches == "joint" else ORIGINAL_FIRST_LOSS
+        self.discriminator = self.discriminator_type(size)
+        before = torch.inf if spec.batches == "joint" else _FIRST_LOSS
         self.register_buffer("generator_loss", torch.tensor(before))
 
     def raw(self, images: torch.Tensor) -> torch.Tensor:
@@ -79,7 +79,7 @@ class AdversarialLearner(PrototypicalLearner):
         """As the other methods for the extractor, Adam for generator and discriminator."""
         extractor = nn.ModuleList([self.net, self.distance])
         return {"main": self.main_optimizer(extractor)} | {
-            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, BETAS, fused=True)
+            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, _BETAS, fused=True)
             for name, network in (
                 ("generator", self.generator),
                 ("discriminator", self.discriminator),
@@ -91,7 +91,7 @@ class AdversarialLearner(PrototypicalLearner):
         metrics = self.extractor_step(images, optimizers["main"])
         self.train_only(None)
         with torch.no_grad():  # the extractor rests from here on: one encoding serves both steps
-            features = [(kept(self.resting_features(*episode)),) for episode in images]
+            features = [(snapshot(self.embed_at_rest(*episode)),) for episode in images]
         for step in self.adversarial_steps(features, optimizers):
             metrics = [known | more for known, more in zip(metrics, step, strict=True)]
         return metrics
@@ -109,13 +109,13 @@ class AdversarialLearner(PrototypicalLearner):
         self, images: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
     ) -> list[Metrics]:
         self.train_only(self.net)
-        return descend(optimizer, self.extractor_loss, images)
+        return descend(optimizer, self.loss_of_extractor, images)
 
     def generator_step(
         self, features: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
     ) -> list[Metrics]:
         self.train_only(self.generator)
-        metrics = descend(optimizer, self.fooling, features)
+        metrics = descend(optimizer, self.loss_of_generator, features)
         losses_now = torch.stack([known["generator_loss"] for known in metrics])
         self.generator_loss.copy_(losses_now.mean())
         return metrics
@@ -124,21 +124,21 @@ class AdversarialLearner(PrototypicalLearner):
         self, features: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
     ) -> list[Metrics]:
         self.train_only(self.discriminator)
-        return descend(optimizer, self.judging, features)
+        return descend(optimizer, self.loss_of_discriminator, features)
 
-    def features_of(self, images: torch.Tensor) -> torch.Tensor:
+    def embed_episode(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings ``(n_way, n_shot + n_query, d)`` of an episode's images."""
         return self.net.mlp(self.episode_features(images))
 
-    def resting_features(self, images: torch.Tensor) -> torch.Tensor:
-        """``features_of`` for steps that leave the extractor alone.
+    def embed_at_rest(self, images: torch.Tensor) -> torch.Tensor:
+        """``embed_episode`` for steps that leave the extractor alone.
 
         A method of its own, as a compiled one calls no other.
         """
-        return self.features_of(images)
+        return self.embed_episode(images)
 
-    def extractor_loss(self, images: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
-        features = self.features_of(images)
+    def loss_of_extractor(self, images: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+        features = self.embed_episode(images)
         real = self.compare(features.unsqueeze(-2))
         fake = self.fake_logits(features)
         real_loss, fake_loss = (losses.classification_loss(x) for x in (real, fake))
@@ -150,7 +150,7 @@ class AdversarialLearner(PrototypicalLearner):
             "fake_weight": weight,
         }
 
-    def fooling(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+    def loss_of_generator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         """The generator's loss on an episode's features ``(n_way, n_shot + n_query, d)``."""
         total = 0
         for part in self.support_and_query(features):
@@ -160,7 +160,7 @@ class AdversarialLearner(PrototypicalLearner):
             total = total + losses.euclidean_diversity_loss(fakes, noise)
         return total, {"generator_loss": total}
 
-    def judging(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+    def loss_of_discriminator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         """The discriminator's loss on an episode's features; a sum where batches are apart."""
         joint = self.spec.batches == "joint"
         loss = 0

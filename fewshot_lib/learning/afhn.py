@@ -20,9 +20,9 @@ class AFHNLearner(AdversarialLearner):
     the real episode and from the queries classified by fakes.
     """
 
-    judge = Critic
+    discriminator_type = Critic
     # The gradient penalty is learned through a gradient, which no compiler takes.
-    compiled = ("extractor_loss", "resting_features", "fooling")
+    compiled = ("loss_of_extractor", "embed_at_rest", "loss_of_generator")
 
     def fake_weight(self) -> torch.Tensor:
         """λ, 1 unless given: this generator's loss may be negative and cannot set it."""
@@ -41,7 +41,7 @@ class AFHNLearner(AdversarialLearner):
         prototypes = self.fakes(support)[0].flatten(1, 2).mean(1)
         return cosine_similarity(query, prototypes)
 
-    def fooling(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+    def loss_of_generator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         support, query = self.support_and_query(features)
         fakes, noise = self.fakes(support)
         logits = cosine_similarity(query, fakes.flatten(1, 2).mean(1))
@@ -52,7 +52,7 @@ class AFHNLearner(AdversarialLearner):
         )
         return loss, {"generator_loss": loss}
 
-    def judging(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+    def loss_of_discriminator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         support, _ = self.support_and_query(features)
         with torch.no_grad():
             fakes, _ = self.fakes(support)

@@ -14,8 +14,8 @@ from fewshot_lib.learning.device import Plan, has_room, send
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.spec.parameters import TrainingParams
 
-JITTER = 0.4  # brightness, contrast and saturation factors lie in 1 +- JITTER
-ROTATION = 15.0  # degrees, largest turn to either side
+_JITTER = 0.4  # brightness, contrast and saturation factors lie in 1 ± 0.4
+_ROTATION = 15.0  # degrees, largest turn to either side
 
 
 def place(bank: ImageBank, device: torch.device) -> ImageBank:
@@ -36,10 +36,12 @@ def epoch_batches(
     episodes = sample_episodes(bank, spec.episodes, spec.n_way, spec.n_shot, spec.n_query, sampler)
     labels = send(bank.labels[episodes].flatten(1), plan.device)
     episodes = send(episodes, bank.images.device)
-    how = plan.device, spec.augment, augmenter, plan.layout
     groups = (part.split(spec.episodes_per_step) for part in (episodes, labels))
-    for some, theirs in zip(*groups, strict=True):
-        yield [(make_batch(bank, e, *how), own) for e, own in zip(some, theirs, strict=True)]
+    for group, group_labels in zip(*groups, strict=True):
+        yield [
+            (make_batch(bank, episode, plan.device, spec.augment, augmenter, plan.layout), own)
+            for episode, own in zip(group, group_labels, strict=True)
+        ]
 
 
 def make_batch(
@@ -60,7 +62,7 @@ def make_batch(
         float32 ``(n, 3, s, s)`` on ``device`` in this memory layout.
     """
     images = send(bank.images[indices.flatten()], device).float()
-    mean, std = (constant(tuple(v), device) for v in (bank.mean, bank.std))
+    mean, std = (_constant(tuple(v), device) for v in (bank.mean, bank.std))
     if augment:
         images = images.div_(255).contiguous(memory_format=torch.channels_last)
         for name in augment:
@@ -72,28 +74,28 @@ def make_batch(
 
 
 @lru_cache
-def constant(values: tuple[float, float, float], device: torch.device) -> torch.Tensor:
+def _constant(values: tuple[float, float, float], device: torch.device) -> torch.Tensor:
     """A number for each channel, ``(1, 3, 1, 1)``; sent once, as a GPU waits for what is sent."""
     with torch.inference_mode(False):
         return torch.tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
 
 
-def uniform(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+def _uniform(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """One number in [0, 1) for each image, ``(n, 1, 1, 1)``, from the CPU's generator."""
     return send(torch.rand(len(images), 1, 1, 1, generator=generator), images.device)
 
 
-def flip(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+def _flip(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """Mirror half of the images left to right."""
-    return torch.where(uniform(images, generator) < 0.5, images.flip(-1), images)
+    return torch.where(_uniform(images, generator) < 0.5, images.flip(-1), images)
 
 
-def crop(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+def _crop(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """Shift each image by up to an eighth of its side, filled by reflection."""
     n, channels, size, _ = images.shape
     margin = size // 8
     padded = F.pad(images, (margin,) * 4, mode="reflect")
-    shift = [(uniform(images, generator) * (2 * margin + 1)).long() for _ in range(2)]
+    shift = [(_uniform(images, generator) * (2 * margin + 1)).long() for _ in range(2)]
     window = torch.arange(size, device=images.device)
     rows = (window + shift[0].view(n, 1)).view(n, 1, size, 1)
     columns = (window + shift[1].view(n, 1)).view(n, 1, 1, size)
@@ -102,29 +104,29 @@ def crop(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tenso
     return padded[picture, channel, rows, columns]
 
 
-def jitter(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+def _jitter(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """Change brightness, contrast and saturation of each image by up to 40 %."""
     brightness, contrast, saturation = (
-        1 + JITTER * (2 * uniform(images, generator) - 1) for _ in range(3)
+        1 + _JITTER * (2 * _uniform(images, generator) - 1) for _ in range(3)
     )
     images = (images * brightness).clamp_(0, 1)
-    grey_level = luminance(images).mean(dim=(2, 3), keepdim=True)
+    grey_level = _luminance(images).mean(dim=(2, 3), keepdim=True)
     images = torch.lerp(grey_level.expand_as(images), images, contrast).clamp_(0, 1)
-    return torch.lerp(luminance(images).expand_as(images), images, saturation).clamp_(0, 1)
+    return torch.lerp(_luminance(images).expand_as(images), images, saturation).clamp_(0, 1)
 
 
-def luminance(images: torch.Tensor) -> torch.Tensor:
+def _luminance(images: torch.Tensor) -> torch.Tensor:
     """Grey version ``(n, 1, s, s)`` by ITU-R 601 weights."""
-    return (images * constant((0.299, 0.587, 0.114), images.device)).sum(1, keepdim=True)
+    return (images * _constant((0.299, 0.587, 0.114), images.device)).sum(1, keepdim=True)
 
 
-def rotate(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+def _rotate(images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """Turn each image by up to 15 degrees to either side, corners filled by reflection."""
-    angles = math.radians(ROTATION) * (2 * uniform(images, generator) - 1)
-    return turn(images, angles.flatten())
+    angles = math.radians(_ROTATION) * (2 * _uniform(images, generator) - 1)
+    return _turn(images, angles.flatten())
 
 
-def turn(images: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
+def _turn(images: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
     """Turn each image about its centre, counterclockwise, with bilinear interpolation.
 
     Args:
@@ -137,4 +139,4 @@ def turn(images: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(images, places, padding_mode="reflection", align_corners=False)
 
 
-AUGMENTATIONS = {"flip": flip, "crop": crop, "jitter": jitter, "rotate": rotate}
+AUGMENTATIONS = {"flip": _flip, "crop": _crop, "jitter": _jitter, "rotate": _rotate}

@@ -44,7 +44,7 @@ class WeightAverage:
         """
         if self.model is None:
             return
-        pairs = list(zip(tensors(self.model.module), tensors(learner), strict=True))
+        pairs = list(zip(_tensors(self.model.module), _tensors(learner), strict=True))
         if self.model.n_averaged == 0:
             for average, value in pairs:
                 average.copy_(value)
@@ -113,14 +113,14 @@ def load(folder: Path, training: Training) -> None:
     paths = [folder / name for name in (STATE, PREVIOUS) if (folder / name).exists()]
     for path in paths:
         try:
-            return restore(path, training)
+            return _restore(path, training)
         except InputError:
             if path == paths[-1]:
                 raise
     return None
 
 
-def restore(path: Path, training: Training) -> None:
+def _restore(path: Path, training: Training) -> None:
     """Put everything into the saved state."""
     try:
         device = next(training.learner.parameters()).device
@@ -133,6 +133,6 @@ def restore(path: Path, training: Training) -> None:
         raise InputError(f"cannot resume from {path} ({reason}): delete it to start over") from None
 
 
-def tensors(learner: PrototypicalLearner) -> list[torch.Tensor]:
+def _tensors(learner: PrototypicalLearner) -> list[torch.Tensor]:
     """Parameters and buffers, without gradient."""
     return [tensor.detach() for tensor in chain(learner.parameters(), learner.buffers())]

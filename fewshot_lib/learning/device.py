@@ -17,11 +17,11 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.spec.parameters import TrainingParams
 
 # glibc's mallopt parameter numbers (malloc.h).
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 CPU = torch.device("cpu")
-COMPILE_FROM = 20_000  # episodes of a training that win back the time of compiling on a GPU
-DATA_SHARE = 0.5  # of a GPU's free memory that images may take
+_COMPILE_FROM = 20_000  # episodes of a training that win back the time of compiling on a GPU
+_DATA_SHARE = 0.5  # of a GPU's free memory that images may take
 
 
 def default_device() -> torch.device:
@@ -49,7 +49,7 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     largest = 2**31 - 1
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, largest))
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, largest))
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def make_plan(spec: TrainingParams, device: torch.device) -> Plan:
     )
     # With float32 a GPU convolves as fast the other way round, and need not turn weights.
     channels_last = bfloat16 or not on_gpu if spec.channels_last is None else spec.channels_last
-    if spec.compile and not can_compile(device):
+    if spec.compile and not _can_compile(device):
         needed = "Triton" if on_gpu else "a C++ compiler"
         raise InputError(f"compile=true needs {needed}, which is not here: leave it null")
-    long_enough = on_gpu and spec.epochs * spec.episodes >= COMPILE_FROM
-    compiled = long_enough and can_compile(device) if spec.compile is None else spec.compile
+    long_enough = on_gpu and spec.epochs * spec.episodes >= _COMPILE_FROM
+    compiled = long_enough and _can_compile(device) if spec.compile is None else spec.compile
     return Plan(device, bfloat16, channels_last, compiled)
 
 
@@ -109,7 +109,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
 
 
-def can_compile(device: torch.device) -> bool:
+def _can_compile(device: torch.device) -> bool:
     """Whether ``torch.compile`` finds what it makes code for this device with."""
     if device.type == "cuda":
         modern = torch.cuda.get_device_capability(device) >= (7, 0)
@@ -129,7 +129,7 @@ def has_room(tensor: torch.Tensor, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return tensor.nbytes <= DATA_SHARE * free
+    return tensor.nbytes <= _DATA_SHARE * free
 
 
 @contextlib.contextmanager
@@ -143,7 +143,7 @@ def whole_float32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
-RESIDENT = "5"  # what Linux is told to forget: the peak of resident memory (proc(5), clear_refs)
+_RESIDENT = "5"  # what Linux is told to forget: the peak of resident memory (proc(5), clear_refs)
 
 
 class PeakMemory:
@@ -159,7 +159,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(device)
             return
         try:
-            (process / "clear_refs").write_text(RESIDENT)
+            (process / "clear_refs").write_text(_RESIDENT)
         except OSError:
             self.known = False  # an earlier peak would pass for this one
 

@@ -1,4 +1,4 @@
-"""How good is it: every image encoded once, all episodes judged in feature space."""
+"""Accuracy on episodes: every image is encoded once, episodes are judged by its features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from fewshot_lib.learning.randomness import stream
 
 # On a CPU the activations of a few images stay in its cache: 8 of 84 px, 58 of 32 px.
 # On a GPU those of four million pixels, 570 images of 84 px, take 1.3 GB.
-PIXELS_AT_ONCE = {"cpu": 60_000, "cuda": 4_000_000}
-FEATURES_AT_ONCE = 4096
-EPISODES_AT_ONCE = 64
+_PIXELS_AT_ONCE = {"cpu": 60_000, "cuda": 4_000_000}
+_FEATURES_AT_ONCE = 4096
+_EPISODES_AT_ONCE = 64
 FAKES_AT_ONCE = 20_000
 
 
@@ -96,15 +96,15 @@ def encode(learner: PrototypicalLearner, bank: ImageBank, device: torch.device) 
     ``flip_test`` gives each image the mean of its encoder features and its mirror image's.
     """
     learner.eval()
-    at_once = PIXELS_AT_ONCE.get(device.type, 1_000_000) // bank.image_size**2
+    at_once = _PIXELS_AT_ONCE.get(device.type, 1_000_000) // bank.image_size**2
     chunks = torch.arange(len(bank.labels), device=bank.images.device).split(max(1, at_once))
     with whole_float32():
-        parts = [raw_features(learner, make_batch(bank, chunk, device)) for chunk in chunks]
+        parts = [_raw_features(learner, make_batch(bank, chunk, device)) for chunk in chunks]
     raw = torch.cat(parts)
-    return Features(raw, torch.cat([learner.embed(part) for part in raw.split(FEATURES_AT_ONCE)]))
+    return Features(raw, torch.cat([learner.embed(part) for part in raw.split(_FEATURES_AT_ONCE)]))
 
 
-def raw_features(learner: PrototypicalLearner, images: torch.Tensor) -> torch.Tensor:
+def _raw_features(learner: PrototypicalLearner, images: torch.Tensor) -> torch.Tensor:
     """Encoder features ``(n, d)`` of images ``(n, 3, s, s)``, or their means over mirror images."""
     raw = learner.raw(images)
     return (raw + learner.raw(images.flip(-1))) / 2 if learner.spec.flip_test else raw
@@ -126,8 +126,7 @@ def evaluate(
         episodes: int64 ``(n_episodes, n_way, n_shot + n_query)``, supports first.
     """
     support, query = episodes[..., :n_shot], episodes[..., n_shot:]
-    how = n_aug, generator, class_means
-    predicted = predict(learner, features, support, query.flatten(1), *how)
+    predicted = predict(learner, features, support, query.flatten(1), n_aug, generator, class_means)
     return Evaluation(episodes, predicted.view(query.shape))
 
 
@@ -166,13 +165,13 @@ def logits(
     generator: torch.Generator | None = None,
     class_means: torch.Tensor | None = None,
 ) -> Iterator[torch.Tensor]:
-    """What ``predict`` takes the largest of, ``(n, n_queries, n_way)`` for n episodes at a time."""
+    """Logits ``(n, n_queries, n_way)``, of n episodes at a time; arguments as of ``predict``."""
     learner.eval()
     mixed = support[0].numel() + (query[0].numel() if learner.spec.mix_queries else 0)
     fakes = mixed * n_aug
     # Apart from the supports' noise, so that blocks may have any size.
     query_noise = generator and stream("of queries", generator.initial_seed())
-    at_once = max(1, min(EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, fakes)))
+    at_once = max(1, min(_EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, fakes)))
     blocks = (send(part, features.raw.device).split(at_once) for part in (support, query))
     for supports, queries in zip(*blocks, strict=True):
         prototypes = learner.prototypes(
@@ -181,8 +180,8 @@ def logits(
         if class_means is not None:
             prototypes = calibrate(prototypes, support.shape[-1], class_means, learner.distance)
         raw, embedded = features.raw[queries], features.embedded[queries]
-        asked = learner.queries(raw, embedded, n_aug, query_noise)
-        yield learner.distance.compare(asked, prototypes)
+        compared = learner.queries(raw, embedded, n_aug, query_noise)
+        yield learner.distance.compare(compared, prototypes)
 
 
 @torch.inference_mode()
@@ -192,7 +191,7 @@ def query_features(
     n_aug: int = 0,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Every image ``(n, d)`` as the distance compares it if it is a query; as of ``predict``."""
+    """Every image ``(n, d)`` as it is compared when it is a query; arguments as of ``predict``."""
     if not learner.spec.mix_queries:
         return features.embedded
     parts = [part.split(max(1, FAKES_AT_ONCE // max(1, n_aug))) for part in features]

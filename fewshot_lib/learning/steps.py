@@ -1,4 +1,4 @@
-"""What every learner's training step is made of."""
+"""What the training steps of all methods share."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,32 +22,32 @@ def descend(
     its own and no more memory than one.
 
     Args:
-        loss_of: from an episode to its loss and what is to be known of it.
+        loss_of: gives an episode's loss and its metrics.
 
     Returns:
-        What is to be known, for each episode, apart from any graph.
+        The metrics of each episode, without gradients.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     optimizer.zero_grad(set_to_none=True)
-    known = []
+    found = []
     for i, episode in enumerate(episodes):
         loss, metrics = loss_of(*episode)
         loss.backward(torch.full_like(loss, 1 / len(episodes)), inputs=parameters)
-        known.append({name: kept(value) for name, value in metrics.items()})
+        found.append({name: snapshot(value) for name, value in metrics.items()})
         if i == 0 and len(episodes) > 1:
             for parameter in parameters:
-                parameter.grad = None if parameter.grad is None else kept(parameter.grad)
+                parameter.grad = None if parameter.grad is None else snapshot(parameter.grad)
     optimizer.step()
-    return known
+    return found
 
 
-def kept(value: torch.Tensor) -> torch.Tensor:
-    """A copy: what a CUDA graph gives is overwritten when a compiled method runs again."""
+def snapshot(value: torch.Tensor) -> torch.Tensor:
+    """A copy without gradient: a CUDA graph overwrites its results when it runs again."""
     return value.detach().clone()
 
 
 def compile_for(plan: Plan, method: Callable) -> Callable:
-    """The method compiled; what it returns is good until the next compiled one is called."""
+    """The method compiled; the next call of any compiled method may overwrite its results."""
     fast = torch.compile(method, dynamic=False, mode=plan.compile_mode)
 
     def run(*arguments: torch.Tensor) -> object:

@@ -24,7 +24,7 @@ from fewshot_lib.spec.words import run_title
 
 Weights = dict[str, torch.Tensor]
 
-CHECK_EVERY = 50  # episodes between two looks at the loss, each of which waits for the device
+_CHECK_EVERY = 50  # episodes between two looks at the loss, each of which waits for the device
 
 
 def train(
@@ -46,7 +46,7 @@ def train(
         The history, one row per epoch.
     """
     keep_freed_memory()
-    training = begin(spec, pretrained or {})
+    training = _begin(spec, pretrained or {})
     checkpoints.load(folder, training)
     history = training.history
     progress = Progress(run_title(spec), spec.epochs, spec.episodes, len(history))
@@ -54,7 +54,7 @@ def train(
     train_bank, val_bank = (place(bank, default_device()) for bank in (train_bank, val_bank))
     for epoch in range(len(history) + 1, spec.epochs + 1):
         started = time.perf_counter()
-        row = train_epoch(spec, training, train_bank, epoch, progress)
+        row = _train_epoch(spec, training, train_bank, epoch, progress)
         row |= validate(spec, training.judged, val_bank, val_episodes)
         row["seconds"] = time.perf_counter() - started
         history.append(row)
@@ -63,7 +63,7 @@ def train(
     return history
 
 
-def begin(spec: Spec, pretrained: Weights) -> Training:
+def _begin(spec: Spec, pretrained: Weights) -> Training:
     """A learner that has learned nothing in episodes yet, with its optimizers."""
     with seeded(spec.seed, "weights"):
         learner = make_learner(spec)
@@ -75,7 +75,7 @@ def begin(spec: Spec, pretrained: Weights) -> Training:
     return training
 
 
-def train_epoch(
+def _train_epoch(
     spec: Spec, training: Training, bank: ImageBank, epoch: int, progress: Progress
 ) -> Row:
     """One epoch; what is random in it depends on the seed and the epoch's number alone."""
@@ -85,17 +85,17 @@ def train_epoch(
     with seeded(spec.seed, "dropout", epoch):
         groups = epoch_batches(spec, bank, learner.plan, epoch)
         for n, group in enumerate(groups, start=1):
-            set_learning_rates(learner, optimizers, epoch, n)
-            checked = len(steps) // CHECK_EVERY
-            steps += step(learner, group, optimizers, epoch, len(steps) + 1)
+            _set_learning_rates(learner, optimizers, epoch, n)
+            checked = len(steps) // _CHECK_EVERY
+            steps += _step(learner, group, optimizers, epoch, len(steps) + 1)
             training.average.update(learner)
-            if len(steps) // CHECK_EVERY > checked or len(steps) == spec.episodes:
-                require_finite(spec, steps, epoch)
+            if len(steps) // _CHECK_EVERY > checked or len(steps) == spec.episodes:
+                _require_finite(spec, steps, epoch)
             progress.episode(epoch, len(steps))
-    return {"epoch": epoch, "lr": optimizers["main"].param_groups[0]["lr"]} | means(steps)
+    return {"epoch": epoch, "lr": optimizers["main"].param_groups[0]["lr"]} | _means(steps)
 
 
-def step(
+def _step(
     learner: PrototypicalLearner,
     group: list[Episode],
     optimizers: Optimizers,
@@ -114,37 +114,37 @@ def step(
             features = [learner.embed(learner.raw(images)) for images, _ in group]
         if torch.stack(features).isfinite().all():
             raise
-        raise diverged(learner.spec, "feature", epoch, episode) from None
+        raise _diverged(learner.spec, "feature", epoch, episode) from None
 
 
-def means(steps: list[Metrics]) -> Row:
+def _means(steps: list[Metrics]) -> Row:
     """Mean of each metric over episodes; the device is asked once for each."""
     values = {name: torch.stack([step[name] for step in steps]).cpu() for name in steps[0]}
     return {name: float(sum(some)) / len(steps) for name, some in values.items()}
 
 
-def require_finite(spec: Spec, steps: list[Metrics], epoch: int) -> None:
+def _require_finite(spec: Spec, steps: list[Metrics], epoch: int) -> None:
     """Stop a training that has left the numbers.
 
     Raises:
         InputError: a loss is infinite or not a number; says which, and in which episode.
     """
-    recent = steps[-CHECK_EVERY - spec.episodes_per_step :]
+    recent = steps[-_CHECK_EVERY - spec.episodes_per_step :]
     for name in recent[0]:
         bad = ~torch.stack([step[name] for step in recent]).isfinite()
         if bad.any():
             episode = len(steps) - len(recent) + int(bad.int().argmax()) + 1
-            raise diverged(spec, name, epoch, episode)
+            raise _diverged(spec, name, epoch, episode)
 
 
-def diverged(spec: Spec, what: str, epoch: int, episode: int) -> InputError:
+def _diverged(spec: Spec, what: str, epoch: int, episode: int) -> InputError:
     return InputError(
         f"{run_title(spec)} diverged: its {what} is not finite in epoch {epoch}, episode {episode} "
         f"(the epochs before are kept): lower lr={spec.lr:g}"
     )
 
 
-def learning_rate(spec: Spec, epoch: int, step: int) -> float:
+def _learning_rate(spec: Spec, epoch: int, step: int) -> float:
     """The main optimizer's rate at this step of this epoch, both from 1.
 
     It rises in equal steps for ``lr_warmup`` epochs. By steps: times ``lr_gamma`` after every
@@ -162,11 +162,11 @@ def learning_rate(spec: Spec, epoch: int, step: int) -> float:
     return spec.lr * factor
 
 
-def set_learning_rates(
+def _set_learning_rates(
     learner: PrototypicalLearner, optimizers: Optimizers, epoch: int, step: int
 ) -> None:
     """Rates from now on: those of the optimizers that follow the schedule; others keep theirs."""
-    factor = learning_rate(learner.spec, epoch, step) / learner.spec.lr
+    factor = _learning_rate(learner.spec, epoch, step) / learner.spec.lr
     for group in optimizers["main"].param_groups:
         group["lr"] = factor * learner.spec.lr * group.get("relative_lr", 1)
 

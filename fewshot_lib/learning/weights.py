@@ -67,15 +67,15 @@ def load_trained(path: Path) -> Trained:
         InputError: the file is missing, damaged, not this project's, or its weights do not fit
             the network it names.
     """
-    about, weights = read_weights(path)
+    about, weights = _read_weights(path)
     try:
-        mean, std = (three_numbers(about[name]) for name in ("mean", "std"))
+        mean, std = (_three_numbers(about[name]) for name in ("mean", "std"))
         spec = Spec.stored(about["spec"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} was not written by this version: {error}") from None
     learner = make_learner(spec).to(memory_format=torch.channels_last)
     expected = {name: tuple(value.shape) for name, value in learner.state_dict().items()}
-    require_same(path, expected, {name: tuple(value.shape) for name, value in weights.items()})
+    _require_same(path, expected, {name: tuple(value.shape) for name, value in weights.items()})
     learner.load_state_dict(weights)
     return Trained(spec, learner.to(default_device()).eval(), mean, std)
 
@@ -87,14 +87,14 @@ def read_class_means(weights: Path, spec: Spec) -> torch.Tensor:
         InputError: there are none, or they do not fit the network of this spec.
     """
     path = weights.parent / CLASS_MEANS
-    if (means := kept_class_means(path, spec)) is not None:
+    if (means := find_class_means(path, spec)) is not None:
         return means
     if path.is_file():
         raise InputError(f"{path} does not fit: delete it and make the run's report again")
     raise InputError(f"there is no {path}: reports make it for their main runs")
 
 
-def kept_class_means(path: Path, spec: Spec) -> torch.Tensor | None:
+def find_class_means(path: Path, spec: Spec) -> torch.Tensor | None:
     """The means in this file; None if it is missing, damaged or of another network."""
     means, size = read_array(path), feature_size(spec.image_size)
     fits = means is not None and means.dtype == np.float32 and means.shape[1:] == (size,)
@@ -103,13 +103,13 @@ def kept_class_means(path: Path, spec: Spec) -> torch.Tensor | None:
     return torch.from_numpy(means).to(default_device())
 
 
-def three_numbers(values: list[float]) -> tuple[float, float, float]:
+def _three_numbers(values: list[float]) -> tuple[float, float, float]:
     """One number for each channel."""
     red, green, blue = map(float, values)
     return red, green, blue
 
 
-def read_weights(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+def _read_weights(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """What the file says about itself, and its tensors by name."""
     if not path.is_file():
         raise InputError(f"there is no weights file {path}")
@@ -123,7 +123,7 @@ def read_weights(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
         ) from None
 
 
-def require_same(path: Path, expected: dict[str, tuple], found: dict[str, tuple]) -> None:
+def _require_same(path: Path, expected: dict[str, tuple], found: dict[str, tuple]) -> None:
     """Name the first weight that is missing, unknown or of another shape."""
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):

@@ -6,6 +6,7 @@ from torch import nn
 from fewshot_lib.networks.encoder import (
     MLP,
     NOISE_SIZE,
+    ORIGINAL_SIZE,
     Init,
     conv4,
     feature_size,
@@ -32,7 +33,7 @@ class Generator(Hallucinator):
 
     layers_name = "generate"
 
-    def __init__(self, size: int, noise_size: int = NOISE_SIZE):
+    def __init__(self, size: int = ORIGINAL_SIZE, noise_size: int = NOISE_SIZE):
         layers = nn.Sequential(
             nn.Linear(size + noise_size, size // 4),
             nn.ReLU(inplace=True),
@@ -44,7 +45,7 @@ class Generator(Hallucinator):
 class Discriminator(nn.Module):
     """Problem 3: probability ``(...)`` that a feature ``(..., d)`` is real."""
 
-    def __init__(self, size: int):
+    def __init__(self, size: int = ORIGINAL_SIZE):
         super().__init__()
         self.judge = nn.Sequential(
             nn.Linear(size, size // 4),
@@ -63,7 +64,7 @@ class Critic(nn.Module):
     It sees a feature ``(..., d)`` beside the real feature ``(..., d)`` it should resemble.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int = ORIGINAL_SIZE):
         super().__init__()
         self.judge = nn.Sequential(
             nn.Linear(2 * size, size // 4), nn.LeakyReLU(0.2), nn.Linear(size // 4, 1)

@@ -10,12 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-DistanceName = Literal["euclidean", "cosine", "parametric"]
-
-EPSILON = 1e-12
+_EPSILON = 1e-12
 
 
-def squared_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def _squared_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Squared Euclidean distances ``(..., q, p)`` between rows of ``(..., q, d)``, ``(..., p, d)``.
 
     Expanded as |a|^2 - 2ab + |b|^2: one matrix product instead of a (q, p, d) difference.
@@ -75,7 +73,7 @@ class Euclidean(Distance):
     """-|a - b|^2, squared as in Snell et al. 2017 and in the original run."""
 
     def nearness(self, queries: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
-        return -squared_distance(queries, prototypes)
+        return -_squared_distance(queries, prototypes)
 
 
 class Cosine(Distance):
@@ -105,12 +103,15 @@ class Parametric(Distance):
 
     def nearness(self, queries: torch.Tensor, prototypes: torch.Tensor) -> torch.Tensor:
         # The root's gradient is infinite at 0, where a query meets its own prototype.
-        distance = squared_distance(queries, prototypes).clamp_min(EPSILON).sqrt()
+        distance = _squared_distance(queries, prototypes).clamp_min(_EPSILON).sqrt()
         return -distance / (cosine_similarity(queries, prototypes) + 2)
 
 
 def make_distance(
-    name: DistanceName, size: int, scale: float | None = None, normalise: bool = False
+    name: Literal["euclidean", "cosine", "parametric"],
+    size: int,
+    scale: float | None = None,
+    normalise: bool = False,
 ) -> Distance:
     """The distance with this name for features of this size."""
     if name == "parametric":

@@ -17,6 +17,7 @@ Init = Literal["normal", "kaiming"]
 
 HIDDEN = 64
 NOISE_SIZE = 128
+ORIGINAL_SIZE = 1600  # features of the original's 84-pixel images, what networks take by default
 
 
 def feature_size(image_size: int) -> int:
@@ -49,20 +50,20 @@ class ConvBlock(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         conv, norm, relu, pool = self.conv
-        if self.training and suits_fused_layers(images):
+        if self.training and _suits_fused_layers(images):
             return conv_norm_pool_relu(images, conv, norm)
         if self.training:
-            features = conv_norm(images, conv, norm)
+            features = _conv_norm(images, conv, norm)
         elif torch.is_grad_enabled():
             features = norm(conv(images))
         else:
-            features = F.conv2d(images, *folded(conv, norm), padding=conv.padding)
+            features = F.conv2d(images, *_fold(conv, norm), padding=conv.padding)
         # Values and gradients are those of the order above, as a maximum commutes with ReLU;
         # after the pooling a quarter is left to rectify.
         return relu(pool(features))
 
 
-def suits_fused_layers(images: torch.Tensor) -> bool:
+def _suits_fused_layers(images: torch.Tensor) -> bool:
     """Whether the fused layers, made for a CPU's float32 images with channels last, are the way.
 
     A compiler fuses the plain layers by itself.
@@ -74,7 +75,7 @@ def suits_fused_layers(images: torch.Tensor) -> bool:
     )
 
 
-def conv_norm(images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> torch.Tensor:
+def _conv_norm(images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> torch.Tensor:
     """Both layers in training, without the bias that the normalisation takes away again.
 
     Adding it costs a pass over the largest array of a step, and its gradient, which is nothing,
@@ -96,7 +97,7 @@ def conv_norm(images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> to
     return features
 
 
-def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight and bias of the one convolution that does both in evaluation mode."""
     inverse = torch.rsqrt(norm.running_var + norm.eps)
     weight = conv.weight * (norm.weight * inverse).view(-1, 1, 1, 1)

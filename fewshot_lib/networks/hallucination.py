@@ -5,21 +5,21 @@ from torch import nn
 from torch.nn import functional as F
 
 from fewshot_lib.networks.cpu_layers import Dropout
-from fewshot_lib.networks.encoder import MLP, NOISE_SIZE, Encoder, Init, feature_size
+from fewshot_lib.networks.encoder import MLP, NOISE_SIZE, ORIGINAL_SIZE, Encoder, Init, feature_size
 
 
 class Hallucinator(nn.Module):
     """Imagines further features of an image's class from noise.
 
     The first Linear sees ``[feature, noise]``, which splits into a part of the feature and a part
-    of the noise; the former is computed once per image, not once per fake. The last Linear
-    commutes with the mean, so a mean of fakes takes it once and not once per fake.
+    of the noise; the former is computed once per image, however many features are hallucinated.
+    The mean over these commutes with the last Linear, which is applied to the mean alone.
 
     Args:
         layers: Linear ``d + noise -> h``, what is between, Linear ``h -> d``; subclasses register
             them under the original's name.
-        residual: what the layers give is added to the real feature, and is nothing at first: fakes
-            start as copies of the feature, not as noise that drowns it.
+        residual: what the layers give is added to the real feature and is 0 at first, so that
+            hallucinated features start as its copies, not as noise that drowns it.
     """
 
     layers_name: str
@@ -37,7 +37,7 @@ class Hallucinator(nn.Module):
         return self.get_submodule(self.layers_name)
 
     def hidden(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Hidden activations ``(..., n_aug, h)`` of every fake."""
+        """Hidden activations ``(..., n_aug, h)`` of every hallucinated feature."""
         first, *between, _ = self.layers
         size = features.shape[-1]
         from_features = F.linear(features, first.weight[:, :size], first.bias)
@@ -68,11 +68,13 @@ class Hallucinator(nn.Module):
 
 
 class HallucinationNet(Hallucinator):
-    """Problem 2: features ``(..., d)`` and noise ``(..., m, 128)`` to fakes ``(..., m, d)``."""
+    """Problem 2: features ``(..., d)`` and noise ``(..., m, 128)`` to ``(..., m, d)``."""
 
     layers_name = "encoder"
 
-    def __init__(self, size: int, residual: bool = False, noise_size: int = NOISE_SIZE):
+    def __init__(
+        self, size: int = ORIGINAL_SIZE, residual: bool = False, noise_size: int = NOISE_SIZE
+    ):
         layers = nn.Sequential(
             nn.Linear(size + noise_size, size // 4),
             Dropout(0.2),

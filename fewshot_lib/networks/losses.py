@@ -9,11 +9,11 @@ from torch.nn import functional as F
 
 from fewshot_lib.networks.adversarial import Critic
 
-EPSILON = 1e-6
-MAX_LOG_RATIO = 10.0
+_EPSILON = 1e-6
+_MAX_LOG_RATIO = 10.0
 
 
-def own_class(logits: torch.Tensor) -> torch.Tensor:
+def _own_class(logits: torch.Tensor) -> torch.Tensor:
     """Targets ``(..., n_way, n_query)`` of logits ``(..., n_way, n_query, n_way)``."""
     target = torch.arange(logits.shape[-1], device=logits.device).unsqueeze(-1)
     return target.expand(logits.shape[:-1])
@@ -25,12 +25,12 @@ def classification_loss(logits: torch.Tensor) -> torch.Tensor:
     Args:
         logits: ``(..., n_way, n_query, n_way)``; row c's queries belong to class c.
     """
-    return F.cross_entropy(logits.flatten(0, -2), own_class(logits).flatten())
+    return F.cross_entropy(logits.flatten(0, -2), _own_class(logits).flatten())
 
 
 def accuracy(logits: torch.Tensor) -> torch.Tensor:
     """Share of queries whose own prototype is the nearest; logits as above."""
-    return (logits.argmax(-1) == own_class(logits)).float().mean()
+    return (logits.argmax(-1) == _own_class(logits)).float().mean()
 
 
 def discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
@@ -58,20 +58,20 @@ def cosine_diversity_loss(fakes: torch.Tensor, noise: torch.Tensor) -> torch.Ten
 
     The original's own two-sided form of AFHN's anti-collapse ratio.
     """
-    return (anti_collapse_ratio(fakes, noise).mean() - 1).abs()
+    return (_anti_collapse_ratio(fakes, noise).mean() - 1).abs()
 
 
-def anti_collapse_ratio(fakes: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+def _anti_collapse_ratio(fakes: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """(1 − cos(f₁, f₂)) / (1 − cos(z₁, z₂)) for each pair (Li et al. 2020, eq. 5), ``(...)``."""
     fake_gap, noise_gap = (
         1 - F.cosine_similarity(pair[..., 0, :], pair[..., 1, :], dim=-1) for pair in (fakes, noise)
     )
-    return fake_gap / noise_gap.clamp_min(EPSILON)
+    return fake_gap / noise_gap.clamp_min(_EPSILON)
 
 
 def anti_collapse_loss(fakes: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """1 / mean ratio: large when two noises give nearly the same fake (Li et al. 2020)."""
-    return 1 / (anti_collapse_ratio(fakes, noise).mean() + EPSILON)
+    return 1 / (_anti_collapse_ratio(fakes, noise).mean() + _EPSILON)
 
 
 def euclidean_diversity_loss(fakes: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -84,7 +84,7 @@ def euclidean_diversity_loss(fakes: torch.Tensor, noise: torch.Tensor) -> torch.
         F.log_softmax(-(pair[..., 0, :] - pair[..., 1, :]).square().sum(-1).flatten(), dim=0)
         for pair in (fakes, noise)
     )
-    return ((noise_log - fake_log).clamp_max(MAX_LOG_RATIO).exp().mean() - 1).abs()
+    return ((noise_log - fake_log).clamp_max(_MAX_LOG_RATIO).exp().mean() - 1).abs()
 
 
 def critic_loss(
@@ -98,10 +98,10 @@ def critic_loss(
     """
     condition = real.unsqueeze(-2)
     wasserstein = critic(fakes, condition).mean() - critic(condition, condition).mean()
-    return wasserstein + penalty_weight * gradient_penalty(critic, condition, fakes)
+    return wasserstein + penalty_weight * _gradient_penalty(critic, condition, fakes)
 
 
-def gradient_penalty(critic: Critic, condition: torch.Tensor, fakes: torch.Tensor) -> torch.Tensor:
+def _gradient_penalty(critic: Critic, condition: torch.Tensor, fakes: torch.Tensor) -> torch.Tensor:
     """Mean (‖∇D(ŝ)‖ − 1)² at random points ŝ between real and fake (Gulrajani et al. 2017)."""
     share = torch.rand(*fakes.shape[:-1], 1, device=fakes.device)
     between = torch.lerp(fakes, condition.expand_as(fakes), share).requires_grad_()

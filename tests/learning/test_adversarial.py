@@ -33,9 +33,9 @@ def images_of(bank, spec, seed=0):
 
 
 def test_parameter_counts_at_84_pixels():
-    assert count_parameters(Extractor(84)) == 3_956_688
-    assert count_parameters(Generator(1600)) == 1_333_200
-    assert count_parameters(Discriminator(1600)) == 640_801
+    assert count_parameters(Extractor()) == count_parameters(Extractor(84)) == 3_956_688
+    assert count_parameters(Generator()) == count_parameters(Generator(1600)) == 1_333_200
+    assert count_parameters(Discriminator()) == count_parameters(Discriminator(1600)) == 640_801
 
 
 def test_state_dict_keys():
@@ -54,10 +54,10 @@ def test_state_dict_keys():
 
 
 def test_printouts():
-    text = str(Generator(1600))
+    text = str(Generator())
     assert "(0): Linear(in_features=1728, out_features=400, bias=True)" in text
     assert "(2): Linear(in_features=400, out_features=1600, bias=True)" in text
-    text = str(Discriminator(1600))
+    text = str(Discriminator())
     assert "(0): Linear(in_features=1600, out_features=400, bias=True)" in text
     assert "(1): LeakyReLU(negative_slope=0.2)" in text
     assert "(2): Linear(in_features=400, out_features=1, bias=True)" in text
@@ -107,7 +107,7 @@ def test_a_step_trains_its_own_network_and_no_other(bank, make_spec, variant, st
         learner = make_learner(spec)
     images = images_of(bank, spec)
     before = {name: copies(p) for name, p in parts(learner).items()}
-    argument = images if step == "main" else learner.features_of(images).detach()
+    argument = images if step == "main" else learner.embed_episode(images).detach()
     getattr(learner, STEPS[step])([(argument,)], learner.optimizers()[step])
     for part, parameters in parts(learner).items():
         for name, parameter in parameters.items():
@@ -164,7 +164,7 @@ def test_the_discriminator_s_loss_is_a_mean_or_the_original_s_sum(make_spec, bat
         learner = make_learner(spec).eval()
     features, shapes = torch.randn(3, 3, 64), {"joint": [3], "apart": [1, 2]}[batches]
     with seeded("fakes"), torch.no_grad():
-        loss, _ = learner.judging(features)
+        loss, _ = learner.loss_of_discriminator(features)
     with seeded("fakes"), torch.no_grad():
         expected = 0
         for part in features.split(shapes, dim=1):

@@ -9,15 +9,11 @@ from torch.nn import functional as F
 from fewshot_lib.learning import batches
 from fewshot_lib.learning.batches import (
     AUGMENTATIONS,
-    crop,
+    _luminance,
+    _turn,
     epoch_batches,
-    flip,
-    jitter,
-    luminance,
     make_batch,
     place,
-    rotate,
-    turn,
 )
 from fewshot_lib.learning.device import Plan
 from fewshot_lib.spec.parameters import Spec
@@ -70,7 +66,7 @@ def test_a_spec_takes_every_augmentation_there_is():
 
 def test_flip_mirrors_about_half_of_the_images():
     images = torch.rand(200, 3, 16, 16, generator=generator())
-    flipped = flip(images, generator())
+    flipped = AUGMENTATIONS["flip"](images, generator())
     mirrored = (flipped == images.flip(-1)).flatten(1).all(1)
     kept = (flipped == images).flatten(1).all(1)
     assert (mirrored ^ kept).all()
@@ -80,7 +76,7 @@ def test_flip_mirrors_about_half_of_the_images():
 def test_crop_shows_a_window_of_the_reflected_surroundings():
     images = torch.rand(600, 3, 16, 16, generator=generator())
     padded = F.pad(images, (2, 2, 2, 2), mode="reflect")
-    cropped = crop(images, generator())
+    cropped = AUGMENTATIONS["crop"](images, generator())
     shifts = [(y, x) for y in range(5) for x in range(5)]
     windows = torch.stack([padded[:, :, y : y + 16, x : x + 16] for y, x in shifts])
     matches = (windows == cropped).flatten(2).all(2)
@@ -90,14 +86,14 @@ def test_crop_shows_a_window_of_the_reflected_surroundings():
 
 def test_jitter_stays_between_black_and_white():
     images = torch.rand(100, 3, 16, 16, generator=generator()).round()  # the extremes themselves
-    jittered = jitter(images, generator())
+    jittered = AUGMENTATIONS["jitter"](images, generator())
     assert jittered.min() >= 0
     assert jittered.max() <= 1
 
 
 def test_jitter_changes_an_even_grey_by_its_brightness_alone():
     grey = torch.full((500, 3, 16, 16), 0.5)
-    jittered = jitter(grey, generator())
+    jittered = AUGMENTATIONS["jitter"](grey, generator())
     levels = jittered[:, :1, :1, :1]
     torch.testing.assert_close(jittered, levels.expand_as(jittered))
     assert 0.3 <= levels.min() < 0.32
@@ -106,8 +102,8 @@ def test_jitter_changes_an_even_grey_by_its_brightness_alone():
 
 def test_jitter_changes_contrast_and_saturation_by_their_factors():
     pixels = 0.45 + 0.1 * torch.rand(1, 3, 16, 16, generator=generator())  # nothing is clamped
-    jittered = jitter(pixels.expand(300, -1, -1, -1), generator())
-    grey = luminance(jittered).flatten(1)
+    jittered = AUGMENTATIONS["jitter"](pixels.expand(300, -1, -1, -1), generator())
+    grey = _luminance(jittered).flatten(1)
     contrast = grey.std(1) / grey.mean(1)  # brightness cancels, and so does saturation
     saturation = (jittered[:, 0] - jittered[:, 1]).flatten(1).std(1) / grey.std(1)
     for spread in (contrast, saturation):
@@ -126,17 +122,17 @@ def test_the_memory_layout_is_chosen_and_changes_no_value(bank):
 
 def test_a_quarter_turn_is_a_quarter_turn():
     images = torch.rand(2, 3, 16, 16, generator=generator())
-    turned = turn(images, torch.tensor([math.pi / 2, -math.pi / 2]))
+    turned = _turn(images, torch.tensor([math.pi / 2, -math.pi / 2]))
     expected = torch.stack([images[0].rot90(1, (1, 2)), images[1].rot90(-1, (1, 2))])
     torch.testing.assert_close(turned, expected, rtol=0, atol=1e-4)
-    torch.testing.assert_close(turn(images, torch.zeros(2)), images, rtol=0, atol=1e-5)
+    torch.testing.assert_close(_turn(images, torch.zeros(2)), images, rtol=0, atol=1e-5)
 
 
 def test_rotate_turns_by_at_most_15_degrees_to_either_side():
     """A bright spot straight above the centre: how far it goes to the side is the angle's sine."""
     images = torch.zeros(300, 3, 65, 65)
     images[:, :, 6, 32] = 1
-    turned = rotate(images, generator())[:, 0].flatten(1).argmax(1) % 65 - 32
+    turned = AUGMENTATIONS["rotate"](images, generator())[:, 0].flatten(1).argmax(1) % 65 - 32
     reach = 26 * math.sin(math.radians(15))  # 6.7 pixels
     assert -reach - 1 <= turned.min() < 2 - reach
     assert reach - 2 < turned.max() <= reach + 1
@@ -144,7 +140,9 @@ def test_rotate_turns_by_at_most_15_degrees_to_either_side():
 
 def test_rotate_fills_corners_from_the_image():
     images = torch.full((50, 3, 16, 16), 0.7)
-    torch.testing.assert_close(rotate(images, generator()), images, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        AUGMENTATIONS["rotate"](images, generator()), images, rtol=0, atol=1e-5
+    )
 
 
 def test_pixels_are_placed_on_the_device_and_labels_stay(bank):

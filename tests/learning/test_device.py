@@ -8,9 +8,9 @@ import torch
 from fewshot_lib.errors import InputError
 from fewshot_lib.learning import device
 from fewshot_lib.learning.device import (
-    COMPILE_FROM,
+    _COMPILE_FROM,
     Plan,
-    can_compile,
+    _can_compile,
     default_device,
     has_room,
     keep_freed_memory,
@@ -89,8 +89,8 @@ def test_what_the_spec_says_is_done():
 
 @pytest.mark.usefixtures("hopper")
 def test_a_gpu_computes_in_bfloat16_and_compiles_what_is_long_enough():
-    assert plan_for(GPU, epochs=1, episodes=COMPILE_FROM) == Plan(GPU, True, True, True)
-    assert plan_for(GPU, epochs=1, episodes=COMPILE_FROM - 1) == Plan(GPU, True, True, False)
+    assert plan_for(GPU, epochs=1, episodes=_COMPILE_FROM) == Plan(GPU, True, True, True)
+    assert plan_for(GPU, epochs=1, episodes=_COMPILE_FROM - 1) == Plan(GPU, True, True, False)
     assert plan_for(GPU, precision="float32") == Plan(GPU, False, False, False)
     assert plan_for(GPU, compile=True).compile_mode == "reduce-overhead"
     assert plan_for(GPU, epochs=30, episodes=2000, compile=False).compiled is False
@@ -114,7 +114,7 @@ def test_a_gpu_without_a_compiler_is_refused_only_when_asked_to_compile(monkeypa
 def test_a_machine_without_a_compiler_is_told_so_in_one_line(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert not can_compile(CPU)
+    assert not _can_compile(CPU)
     with pytest.raises(InputError, match=r"compile=true needs a C\+\+ compiler") as caught:
         plan_for(CPU, compile=True)
     assert "\n" not in str(caught.value)

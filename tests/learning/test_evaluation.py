@@ -114,7 +114,7 @@ def make(spec):
 def test_encoding_in_chunks_equals_encoding_at_once(bank, make_spec, method, monkeypatch):
     learner = make(make_spec(**method)).train()
     chunked = encode(learner, bank, CPU)
-    monkeypatch.setattr(evaluation, "PIXELS_AT_ONCE", {"cpu": 10**9})
+    monkeypatch.setattr(evaluation, "_PIXELS_AT_ONCE", {"cpu": 10**9})
     whole = encode(learner, bank, CPU)
     assert chunked.raw.shape == chunked.embedded.shape == (72, 64)
     for part, other in zip(chunked, whole, strict=True):
@@ -191,7 +191,7 @@ def test_blocks_of_episodes_join_in_order(bank, make_spec, monkeypatch):
     episodes = sample_episodes(bank, 30, 3, 1, 4, stream("episodes"))
     features = encode(learner, bank, CPU)
     whole = evaluate(learner, features, episodes, 1)
-    monkeypatch.setattr(evaluation, "EPISODES_AT_ONCE", 7)
+    monkeypatch.setattr(evaluation, "_EPISODES_AT_ONCE", 7)
     assert torch.equal(evaluate(learner, features, episodes, 1).predictions, whole.predictions)
 
 

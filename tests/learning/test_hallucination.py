@@ -21,8 +21,9 @@ EXACT = {torch.float64: {"rtol": 1e-10, "atol": 1e-12}, torch.float32: {"rtol": 
 
 
 def test_parameter_counts_at_84_pixels():
+    assert count_parameters(HallucinationNet()) == 1_333_200
     assert count_parameters(HallucinationNet(1600)) == 1_333_200
-    assert count_parameters(HallucinatingPrototypicalNet(84)) == 5_289_888
+    assert count_parameters(HallucinatingPrototypicalNet()) == 5_289_888
 
 
 def test_state_dict_keys_are_problem_1_s_and_the_hallucinator_s():
@@ -34,7 +35,7 @@ def test_state_dict_keys_are_problem_1_s_and_the_hallucinator_s():
 
 
 def test_printout():
-    text = str(HallucinationNet(1600))
+    text = str(HallucinationNet())
     assert "Linear(in_features=1728, out_features=400, bias=True)" in text
     assert "Dropout(p=0.2, inplace=False)" in text
     assert "Linear(in_features=400, out_features=1600, bias=True)" in text

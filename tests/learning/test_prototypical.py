@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning.batches import AUGMENTATIONS, epoch_batches, make_batch
-from fewshot_lib.learning.device import Plan, can_compile
+from fewshot_lib.learning.device import Plan, _can_compile
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.steps import descend, draw_noise
@@ -299,7 +299,7 @@ def assert_compiled_steps_are_the_same(bank, spec):
     torch.testing.assert_close(others, known, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.skipif(not can_compile(CPU), reason="no C++ compiler here")
+@pytest.mark.skipif(not _can_compile(CPU), reason="no C++ compiler here")
 def test_a_compiler_s_steps_are_the_same_steps(bank, make_spec):
     spec = make_spec(n_way=2, n_query=1)
     losses = []

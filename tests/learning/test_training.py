@@ -128,9 +128,9 @@ def test_a_run_may_stop_at_any_write(tmp_path, make_spec, monkeypatch):
 def test_only_what_is_missing_is_trained(tmp_path, make_spec, monkeypatch):
     train_in(tmp_path, make_spec(epochs=2))
     weights = []
-    original = training.train_epoch
+    original = training._train_epoch
     monkeypatch.setattr(
-        training, "train_epoch", lambda *args: weights.append(args[3]) or original(*args)
+        training, "_train_epoch", lambda *args: weights.append(args[3]) or original(*args)
     )
     assert [row["epoch"] for row in train_in(tmp_path, make_spec(epochs=4))] == [1, 2, 3, 4]
     assert weights == [3, 4]
@@ -193,7 +193,7 @@ def test_a_run_starts_from_the_weights_of_a_classifier(tmp_path, make_spec, meth
     with torch.no_grad():
         classifier.net.mlp.transform[1].weight.fill_(0.125)
         classifier.net.extractor.encoder[2].conv[0].weight.fill_(0.25)
-    learner = training.begin(make_spec(**method), classifier.state_dict()).learner
+    learner = training._begin(make_spec(**method), classifier.state_dict()).learner
     encoder = dict(learner.named_parameters())[f"{learner.encoder_name}.encoder.2.conv.0.weight"]
     assert (encoder == 0.25).all()
     assert (learner.net.mlp.transform[1].weight == 0.125).all()
@@ -204,7 +204,7 @@ def test_the_adversaries_learning_rate_stays(make_spec, variant):
     changes = {"method": "adversarial", "variant": variant, "gan_lr": 0.125}
     learner = make_learner(make_spec(lr=0.25, lr_step=1, lr_gamma=0.5, **changes))
     optimizers = learner.optimizers()
-    training.set_learning_rates(learner, optimizers, epoch=2, step=1)
+    training._set_learning_rates(learner, optimizers, epoch=2, step=1)
     rates = {name: o.param_groups[0]["lr"] for name, o in optimizers.items()}
     assert rates == {"main": 0.125, "generator": 0.125, "discriminator": 0.125}
 
@@ -214,7 +214,7 @@ def test_the_hallucinator_s_rate_starts_higher_and_falls_alike(make_spec):
     learner = make_learner(spec)
     optimizers = learner.optimizers()
     for epoch, rates in ((1, [0.25, 2.0]), (3, [0.0625, 0.5]), (2, [0.125, 1.0])):
-        training.set_learning_rates(learner, optimizers, epoch, step=1)
+        training._set_learning_rates(learner, optimizers, epoch, step=1)
         groups = optimizers["main"].param_groups
         assert [group["lr"] for group in groups] == rates
     faster = {id(p) for p in groups[1]["params"]}
@@ -226,7 +226,7 @@ def rates_of(spec):
     """The rates of all steps."""
     steps = range(1, math.ceil(spec.episodes / spec.episodes_per_step) + 1)
     epochs = range(1, spec.epochs + 1)
-    return [training.learning_rate(spec, epoch, step) for epoch in epochs for step in steps]
+    return [training._learning_rate(spec, epoch, step) for epoch in epochs for step in steps]
 
 
 def test_the_learning_rate_rises_in_equal_steps_from_the_first_on(make_spec):
@@ -344,9 +344,9 @@ def test_a_training_that_diverges_stops_and_keeps_the_epochs_before(tmp_path, ma
 def test_the_first_loss_that_is_no_number_is_named(make_spec):
     steps = [{"loss": torch.tensor(1.0)} for _ in range(70)]
     steps[63]["loss"] = torch.tensor(torch.nan)
-    training.require_finite(make_spec(), steps[:50], 1)
+    training._require_finite(make_spec(), steps[:50], 1)
     with pytest.raises(InputError, match="epoch 3, episode 64"):
-        training.require_finite(make_spec(), steps, 3)
+        training._require_finite(make_spec(), steps, 3)
 
 
 def test_the_state_of_another_network_is_refused(tmp_path, make_spec):

@@ -10,7 +10,7 @@ from fewshot_lib.networks import cpu_layers
 from fewshot_lib.networks.cpu_layers import conv_norm_pool_relu
 
 # All at once and kept; in parts of one image, none kept; in parts of two or three, one kept.
-WAYS = [{}, {"CHEAP": 0}, {"IN_CACHE": 1, "KEPT": 0}, {"IN_CACHE": 8000, "KEPT": 8000}]
+WAYS = [{}, {"_CHEAP": 0}, {"_IN_CACHE": 1, "_KEPT": 0}, {"_IN_CACHE": 8000, "_KEPT": 8000}]
 
 
 def layers(channels: int = 5) -> nn.Sequential:
@@ -89,13 +89,13 @@ def test_a_second_way_back_is_refused_and_not_wrong():
 
 
 def test_a_cheap_convolution_s_output_is_kept_no_further_than_allowed(monkeypatch):
-    monkeypatch.setattr(cpu_layers, "IN_CACHE", 2**14)
+    monkeypatch.setattr(cpu_layers, "_IN_CACHE", 2**14)
     conv, norm, *_ = layers(16).float()
     images = torch.randn(32, 3, 16, 16)
     output = 4 * 32 * 16 * 16 * 16  # bytes
 
     def kept(limit: int) -> int:
-        monkeypatch.setattr(cpu_layers, "KEPT", limit)
+        monkeypatch.setattr(cpu_layers, "_KEPT", limit)
         saved: list[torch.Tensor] = []
         with torch.autograd.graph.saved_tensors_hooks(saved.append, lambda x: x):
             conv_norm_pool_relu(images, conv, norm)

@@ -9,9 +9,9 @@ from fewshot_lib.networks.distances import (
     Cosine,
     Euclidean,
     Parametric,
+    _squared_distance,
     cosine_similarity,
     make_distance,
-    squared_distance,
 )
 
 NAMES = ("euclidean", "cosine", "parametric")
@@ -33,7 +33,7 @@ def identity_parametric(**options) -> Parametric:
 
 
 def test_squared_distances_by_hand():
-    torch.testing.assert_close(squared_distance(QUERIES, PROTOTYPES), SQUARES)
+    torch.testing.assert_close(_squared_distance(QUERIES, PROTOTYPES), SQUARES)
 
 
 def test_cosines_by_hand_and_zero_for_a_zero_vector():
@@ -42,7 +42,7 @@ def test_cosines_by_hand_and_zero_for_a_zero_vector():
 
 def test_squared_distances_are_never_negative():
     features = 100 + torch.randn(50, 400, generator=torch.Generator().manual_seed(0)) / 100
-    assert squared_distance(features, features).min() >= 0
+    assert _squared_distance(features, features).min() >= 0
 
 
 UNSCALED = {

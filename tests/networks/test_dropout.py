@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from fewshot_lib.networks.cpu_layers import Dropout, random_bits
+from fewshot_lib.networks.cpu_layers import Dropout, _random_bits
 
 
 def test_bits_are_spread_evenly_over_all_numbers():
     torch.manual_seed(0)
-    bits = random_bits(torch.Size((1 << 20,))).long() + 2**15
+    bits = _random_bits(torch.Size((1 << 20,))).long() + 2**15
     assert bits.min() < 100 and bits.max() > 2**16 - 100
     counts = torch.bincount(bits // 4096, minlength=16)
     assert len(counts) == 16
@@ -15,7 +15,7 @@ def test_bits_are_spread_evenly_over_all_numbers():
 
 def test_neighbours_in_one_word_are_independent():
     torch.manual_seed(0)
-    four = random_bits(torch.Size((1 << 18, 4))).double()
+    four = _random_bits(torch.Size((1 << 18, 4))).double()
     correlation = torch.corrcoef(four.T) - torch.eye(4)
     assert correlation.abs().max() < 0.01
 

@@ -20,7 +20,7 @@ ADVANTAGES = [2.0, 1.0, 1.0, 3.0, 0.5, -1.0]  # own logit minus the other
 
 
 def test_targets_are_the_rows_of_every_episode():
-    assert losses.own_class(torch.zeros(5, 2, 3, 2)).tolist() == [[[0, 0, 0], [1, 1, 1]]] * 5
+    assert losses._own_class(torch.zeros(5, 2, 3, 2)).tolist() == [[[0, 0, 0], [1, 1, 1]]] * 5
 
 
 def test_classification_loss_by_hand():
@@ -50,7 +50,7 @@ def test_discriminator_and_fooling_loss_by_hand():
 
 
 def test_diversity_losses_by_hand():
-    ratios = losses.anti_collapse_ratio(FAKES, NOISE)
+    ratios = losses._anti_collapse_ratio(FAKES, NOISE)
     assert ratios.tolist() == pytest.approx(RATIOS, rel=1e-5)
     mean = sum(RATIOS) / 2
     loss = losses.cosine_diversity_loss(FAKES, NOISE)
@@ -133,7 +133,7 @@ class LinearCritic(nn.Module):
 
 def test_gradient_penalty_of_a_linear_critic_is_its_slope_s():
     critic = LinearCritic(3.0, 4.0)
-    penalty = losses.gradient_penalty(critic, torch.randn(6, 1, 2), torch.randn(6, 2, 2))
+    penalty = losses._gradient_penalty(critic, torch.randn(6, 1, 2), torch.randn(6, 2, 2))
     assert penalty.item() == pytest.approx((5 - 1) ** 2, rel=1e-6)
     (gradient,) = torch.autograd.grad(penalty, critic.slope)
     assert gradient.tolist() == pytest.approx([2 * 4 * 3 / 5, 2 * 4 * 4 / 5], rel=1e-5)
@@ -146,7 +146,7 @@ def test_gradient_penalty_looks_between_real_and_fake():
         seen.append(features.detach())
         return features.square().sum(-1)
 
-    losses.gradient_penalty(critic, torch.zeros(50, 1, 2), torch.ones(50, 2, 2))
+    losses._gradient_penalty(critic, torch.zeros(50, 1, 2), torch.ones(50, 2, 2))
     (points,) = seen
     assert (points[..., 0] == points[..., 1]).all()  # on the line, one share for a whole feature
     assert 0 <= points.min() < 0.1
@@ -156,7 +156,7 @@ def test_gradient_penalty_looks_between_real_and_fake():
 
 def test_gradient_penalty_of_a_flat_critic_is_finite():
     critic = LinearCritic(0.0, 0.0)
-    penalty = losses.gradient_penalty(critic, torch.randn(3, 1, 2), torch.randn(3, 2, 2))
+    penalty = losses._gradient_penalty(critic, torch.randn(3, 1, 2), torch.randn(3, 2, 2))
     (gradient,) = torch.autograd.grad(penalty, critic.slope)
     assert penalty.item() == 1
     assert gradient.isfinite().all()

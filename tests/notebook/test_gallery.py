@@ -86,7 +86,7 @@ def test_many_ways_show_fewer_images_of_each(make_bank):
 def test_probabilities_are_those_of_the_predictions(make_spec, method, n_shot, monkeypatch):
     """The largest of each query, with the very noise that its episode had in the evaluation."""
     made = run(make_spec(**method))
-    monkeypatch.setattr("fewshot_lib.learning.evaluation.EPISODES_AT_ONCE", 7)
+    monkeypatch.setattr("fewshot_lib.learning.evaluation._EPISODES_AT_ONCE", 7)
     evaluation = made.evaluate(30, n_shot)
     sure = _probabilities(made, evaluation, [23, 4])
     assert sure.shape == (2, 3, 4)
