@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import project_root, write_text
+from fewshot_lib.files import project_root, runs_folder, write_text
 
 VARIABLE = "FEWSHOT_RESULTS"
 RESULTS = "result.json"
@@ -65,6 +65,16 @@ class Results:
                 lines = file.read_text("utf-8").splitlines() if file.exists() else []
                 self.entries[name] = [json.loads(line) for line in dict.fromkeys(lines)]
                 write_text(self.path, json.dumps(self.entries, indent=1) + "\n")
+
+    def trainings(self, name: str) -> dict[str, dict[str, Any]]:
+        """When, by which commit and on how many threads each run behind a notebook's accuracies was
+        trained, and how many seconds it took; None for what a run of an earlier version lacks.
+        """
+        found = {}
+        for run in dict.fromkeys(entry["run"] for entry in self.entries.get(name, [])):
+            result = json.loads((runs_folder() / run / RESULTS).read_text("utf-8"))
+            found[run] = {k: result.get(k) for k in ("finished", "commit", "threads", "seconds")}
+        return found
 
 
 def read_accuracies(report: str) -> tuple[Path, dict[str, list[Accuracy]]]:

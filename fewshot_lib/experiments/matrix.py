@@ -36,9 +36,14 @@ def run_matrix(
 
 @dataclass(frozen=True)
 class SeedEvaluations:
-    """One setting's evaluations, one for each seed, on the same episodes."""
+    """One setting's evaluations, one for each seed, on the same episodes.
+
+    Attributes:
+        runs: names of the runs that were judged.
+    """
 
     seeds: tuple[Evaluation, ...]
+    runs: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> Interval:
@@ -74,6 +79,11 @@ def difference(a: AnyEvaluation, b: AnyEvaluation) -> Interval:
         return a.minus(b)
     except ValueError:
         return unpaired(a.accuracy, b.accuracy)
+
+
+def same_weights(a: SeedEvaluations, b: SeedEvaluations) -> bool:
+    """Whether the two judged the same runs, for instance with and without calibration."""
+    return bool(a.runs) and a.runs == b.runs
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,8 @@ class SeedRuns:
     ) -> SeedEvaluations:
         """Judge every seed; arguments as of ``Run.evaluate``."""
         arguments = n_episodes, n_shot, n_aug, split, calibrated
-        return SeedEvaluations(tuple(run.evaluate(*arguments) for run in self.one_by_one()))
+        evaluations = tuple(run.evaluate(*arguments) for run in self.one_by_one())
+        return SeedEvaluations(evaluations, tuple(run.folder.name for run in self.seeds))
 
     def one_by_one(self) -> Iterator[Run]:
         """The runs one by one; only the first keeps its features in memory."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from fewshot_lib.data.bank import ImageBank, data_fingerprint, load_bank
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.experiments.folders import RESULT, SPEC
 from fewshot_lib.experiments.ledger import note_accuracy
-from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, write_text
+from fewshot_lib.experiments.provenance import git_commit, threads
+from fewshot_lib.files import (
+    hold_lock,
+    read_array,
+    runs_folder,
+    write_array,
+    write_text,
+)
 from fewshot_lib.learning.calibration import class_means
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import PeakMemory, default_device
@@ -53,7 +61,9 @@ class Run:
 
     @cached_property
     def result(self) -> dict:
-        """What came out: best epoch, its validation accuracy, seconds, bytes, parameters."""
+        """What came out: best epoch, its validation accuracy, seconds, bytes, parameters; and how:
+        device, threads, version of torch, commit, when it was finished.
+        """
         return json.loads((self.folder / RESULT).read_text())
 
     @cached_property
@@ -214,7 +224,10 @@ def _make(spec: Spec, folder: Path) -> None:
         "peak_memory": memory.bytes(),
         "parameters": count_parameters(make_learner(spec)),
         "device": str(default_device()),
+        "threads": threads(),
         "torch": torch.__version__,
+        "commit": git_commit(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_text(folder / RESULT, json.dumps(result, indent=2) + "\n")
     for path in (folder / STATE, folder / PREVIOUS, *folder.glob(".*.tmp")):

@@ -54,11 +54,20 @@ def seconds(gap: Interval) -> str:
     return f"{gap.mean:+.2f} ± {gap.ci95:.2f} s".replace("-", "−")
 
 
-def verdict(gap: Interval) -> str:
-    """What the 95 % interval of a difference says about the claim that it is positive."""
-    if gap.low > 0:
-        return "confirmed"
-    return "not confirmed" if gap.high < 0 else "undecided"
+def verdict(gap: Interval, negligible: float = 0) -> str:
+    """What the 95 % interval of a difference says about the claim that it is positive.
+
+    Args:
+        negligible: a difference smaller than this is none, however surely it is measured.
+
+    Returns:
+        confirmed, contradicted, practically equal, or undecided where the interval contains zero.
+    """
+    if gap.low <= 0 <= gap.high:
+        return "undecided"
+    if abs(gap.mean) < negligible:
+        return "practically equal"
+    return "confirmed" if gap.mean > 0 else "contradicted"
 
 
 def mean_interval(values: torch.Tensor) -> Interval:

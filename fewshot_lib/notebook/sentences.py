@@ -1,53 +1,132 @@
-"""From numbers to sentences: what a difference does and does not say."""
+"""From numbers to sentences: what a difference does and does not say.
 
-from collections.abc import Callable, Iterable
+Two trainings that differ in nothing but their seed differ by more than episodes tell. So one method
+is called better than another from ``SEEDS_ENOUGH`` seeds on; with fewer a sentence tells what these
+weights did. What is compared on the same weights needs one seed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
 import pandas as pd
 from IPython.display import Markdown, display
 
-from fewshot_lib.experiments.matrix import AnyEvaluation, difference
-from fewshot_lib.learning.intervals import Interval, points, verdict
+from fewshot_lib.experiments.matrix import SeedEvaluations, difference, same_weights
+from fewshot_lib.learning.intervals import Interval, points, unpaired, verdict
+
+SEEDS_ENOUGH = 3
+NEGLIGIBLE = 0.0025  # a difference of accuracies below this is practically none
+
+# What the verdict on a difference says of methods, and what of the weights of few seeds.
+_ON_METHODS = {
+    "confirmed": "is better than",
+    "contradicted": "is worse than",
+    "practically equal": "is practically equal to",
+}
+_ON_WEIGHTS = {
+    "confirmed": "scored higher here than",
+    "contradicted": "scored lower here than",
+    "practically equal": "scored practically the same here as",
+}
+_IN_THIS_RUN = {"confirmed": "seen here", "contradicted": "not seen here"}
 
 
 class Claim(NamedTuple):
-    """Something that was said, and the measured difference that is positive if it is true."""
+    """Something that was said, and the measured difference that is positive if it is true.
+
+    Attributes:
+        n_seeds: trainings on each side; None where both sides have the same weights.
+        unit: how the difference is written.
+    """
 
     text: str
     gap: Interval
+    n_seeds: int | None
     unit: Callable[[Interval], str] = points
+
+    @property
+    def verdict(self) -> str:
+        """On the method, or with few seeds on what was seen here."""
+        found = verdict(self.gap, NEGLIGIBLE if self.unit is points else 0)
+        return found if _enough(self.n_seeds) else _IN_THIS_RUN.get(found, found)
+
+
+def _enough(n_seeds: int | None) -> bool:
+    return n_seeds is None or n_seeds >= SEEDS_ENOUGH
 
 
 def check_claims(claims: Iterable[Claim]) -> pd.DataFrame:
     """Each claim with its verdict and the interval behind it."""
-    rows = [(claim.text, verdict(claim.gap), claim.unit(claim.gap)) for claim in claims]
+    rows = [(claim.text, claim.verdict, claim.unit(claim.gap)) for claim in claims]
     return pd.DataFrame(rows, columns=["claim", "verdict", "evidence"])
+
+
+def verdicts_in_words(claims: Iterable[Claim]) -> str:
+    """What the verdicts on these claims mean."""
+    meaning = (
+        "*undecided* if the 95 % interval of the difference contains zero, *practically equal* if "
+        f"the difference is smaller than {100 * NEGLIGIBLE:g} points"
+    )
+    few = [claim.n_seeds for claim in claims if not _enough(claim.n_seeds)]
+    rest = "*confirmed* if it lies above zero, *contradicted* if it lies below"
+    if few:
+        rest = "*seen here* if it lies above zero, *not seen here* if it lies below"
+    return f"A claim is {meaning}, {rest}. {caveat(*few) if few else ''}".rstrip()
 
 
 def tally(claims: Iterable[Claim]) -> str:
     """A sentence that sums up the verdicts."""
-    verdicts = [verdict(claim.gap) for claim in claims]
-    counts = {v: verdicts.count(v) for v in ("confirmed", "not confirmed", "undecided")}
-    shares = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
+    verdicts = [claim.verdict for claim in claims]
+    shares = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
     return f"Of {len(verdicts)} claims: {shares}. On this data, at this length of training."
 
 
-def compare(name: str, other: str, gap: Interval) -> str:
-    """A sentence on ``name`` against ``other``."""
-    word = {"confirmed": "better than", "not confirmed": "worse than"}.get(verdict(gap))
-    if word is None:
+def caveat(*n_seeds: int) -> str:
+    """What a reader must know of findings from so few seeds; nothing where there are enough."""
+    if _enough(min(n_seeds)):
+        return ""
+    if min(n_seeds) == 1:
+        return "One training run each: another seed may turn this round."
+    return f"{min(n_seeds)} training runs each: other seeds may turn this round."
+
+
+def compare(name: str, other: str, a: SeedEvaluations, b: SeedEvaluations) -> str:
+    """A sentence on the accuracy ``a`` of ``name`` against that of ``other``."""
+    gap = difference(a, b)
+    found = verdict(gap, NEGLIGIBLE)
+    if found == "undecided":
         return f"**{name}** and **{other}** cannot be told apart ({points(gap)})"
-    return f"**{name}** is {word} **{other}** ({points(gap)})"
+    n_seeds = None if same_weights(a, b) else min(len(a.seeds), len(b.seeds))
+    words = _ON_METHODS if _enough(n_seeds) else _ON_WEIGHTS
+    return f"**{name}** {words[found]} **{other}** ({points(gap)})"
 
 
-def ranking(evaluations: dict[str, AnyEvaluation]) -> list[str]:
+def ranking(evaluations: Mapping[str, SeedEvaluations]) -> list[str]:
     """Sentences that compare each entry with the next best, best first."""
     order = sorted(evaluations, key=lambda name: -evaluations[name].accuracy.mean)
     return [
-        compare(better, worse, difference(evaluations[better], evaluations[worse]))
+        compare(better, worse, evaluations[better], evaluations[worse])
         for better, worse in pairwise(order)
     ]
+
+
+def disagreements(val: Mapping[str, Interval], test: Mapping[str, Interval]) -> list[str]:
+    """Sentences on differences to Problem 1 that validation and test classes see differently.
+
+    They do if one side is decided and the other lies on the other side of zero, or if the two
+    differ by more than their intervals allow.
+    """
+    found = []
+    for name in (name for name in val if name in test):
+        one, other = val[name], test[name]
+        decided = {"confirmed", "contradicted"} & {verdict(one), verdict(other)}
+        if verdict(unpaired(one, other)) != "undecided" or (decided and one.mean * other.mean < 0):
+            found.append(
+                f"**{name}** against Problem 1: {points(one)} on validation classes, but "
+                f"{points(other)} on test classes"
+            )
+    return found
 
 
 class _Words(NamedTuple):
@@ -77,8 +156,8 @@ def words(*n_seeds: int) -> _Words:
     if most == 1:
         return _Words(
             "Every accuracy in this report is a mean over episodes ± 1.96 · standard deviation / "
-            "√episodes.",
-            "Differences are paired over episodes; ± is a 95 % interval.",
+            "√episodes. The interval tells of other episodes, not of other trainings.",
+            "Differences are paired over episodes; ± is a 95 % interval for other episodes.",
             *("", "", "", ""),
         )
     return _Words(
@@ -101,6 +180,9 @@ def seeds_in_words(first: int, n_seeds: int) -> str:
 
 
 def say(*sentences: str) -> None:
-    """Show sentences as Markdown: a paragraph if there is one, a list if there are more."""
-    text = sentences[0] if len(sentences) == 1 else "\n".join(f"- {s}" for s in sentences)
-    display(Markdown(text))
+    """Show sentences as Markdown: a paragraph if there is one, a list if there are more.
+
+    Empty ones are left out.
+    """
+    texts = [text for text in sentences if text]
+    display(Markdown(texts[0] if len(texts) == 1 else "\n".join(f"- {text}" for text in texts)))

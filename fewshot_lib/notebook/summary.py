@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fewshot_lib.experiments.lookup import complete_params
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns, difference
 from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval
+from fewshot_lib.notebook.tables import testcases_accuracy
 from fewshot_lib.progress import duration
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS, ReportParams
@@ -48,6 +50,12 @@ def evaluate_all(
     }
 
 
+def on_testcases(runs: dict[str, SeedRuns]) -> dict[str, Interval]:
+    """Accuracies on the course's test cases, by method; nothing where the data has none."""
+    found = {name: testcases_accuracy(run) for name, run in runs.items()}
+    return {name: accuracy for name, accuracy in found.items() if accuracy is not None}
+
+
 def differences_to_first(
     runs: dict[str, SeedRuns], judged: dict[str, SeedEvaluations]
 ) -> dict[str, Interval]:
@@ -71,11 +79,25 @@ def data_of(spec: Spec) -> dict[str, Any]:
 
 
 def how_it_was_made() -> dict[str, str]:
-    """Profile, device, versions and durations, by name."""
+    """Profile, device, versions, durations, and how the runs were trained, by name."""
     status = _report_status()
+    notebooks = status.get("notebooks", {})
     took = {
         f"duration of {NOTEBOOKS[name]}": duration(entry["seconds"])
-        for name, entry in status.get("notebooks", {}).items()
+        for name, entry in notebooks.items()
         if "seconds" in entry
     }
-    return status.get("provenance", {}) | took
+    runs = {k: run for entry in notebooks.values() for k, run in entry.get("runs", {}).items()}
+    return status.get("provenance", {}) | took | _trainings_in_words(runs.values())
+
+
+def _trainings_in_words(runs: Collection[dict[str, Any]]) -> dict[str, str]:
+    """How many, how long, when and by which commits; a report may find its runs finished."""
+    if not runs:
+        return {}
+    text = f"{len(runs)} runs, {duration(sum(run['seconds'] for run in runs))} together"
+    days = sorted(run["finished"][:10] for run in runs if run["finished"])
+    if days:
+        text += f", {days[0]}" if days[0] == days[-1] else f", {days[0]} to {days[-1]}"
+    commits = sorted({run["commit"] for run in runs if run["commit"]})
+    return {"training": text} | ({"trained by commit": ", ".join(commits)} if commits else {})

@@ -13,70 +13,95 @@ from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval, of_intervals, points
 from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.notebook.features import Cloud, measures
-from fewshot_lib.notebook.published import HEADLINE, ORIGINAL, PUBLISHED
+from fewshot_lib.notebook.published import (
+    ORIGINAL,
+    TEST_CASES,
+    data_in_words,
+    others_values,
+    protocol,
+)
 from fewshot_lib.notebook.sentences import seeds_in_words
 from fewshot_lib.spec.parameters import Spec
 
 _MISSING = "–"
+# What the original's values were measured in, by their key in ``ORIGINAL``.
+_SETTINGS = {
+    "main": "Problem 1, 30-way training",
+    "hallucination": "Problem 2, 30-way training, M = 200",
+    "adversarial": "Problem 3, 30-way training",
+    "euclidean": "Euclidean distance, 5-way training",
+    "cosine": "cosine similarity, 5-way training",
+    "parametric": "parametric function, 5-way training",
+}
 
 
 class Row(NamedTuple):
-    """One setting: its name, the original's accuracy in %, and this run's."""
+    """One setting: its name, the original's accuracy in % where it compares, and this run's."""
 
     setting: str
     original: float | None
     accuracy: Interval
 
 
+def testcases_accuracy(runs: SeedRuns, calibrated: bool = False) -> Interval | None:
+    """Accuracy on the course's test cases, over seeds; nothing where the data has none."""
+    found = [evaluate_testcases(run, calibrated) for run in runs.one_by_one()]
+    return None if None in found else of_intervals(found)
+
+
 def accuracy_table(rows: Iterable[Row], caption: str) -> Styler:
-    """Accuracies in %, each beside the original report's value and the difference to it."""
+    """Accuracies in %, beside the original's and the difference to it where there is one."""
+    rows = list(rows)
     frame = pd.DataFrame(
         {
             "setting": row.setting,
             "original": _percent(row.original),
-            "this run": f"{100 * row.accuracy.mean:.2f} ± {100 * row.accuracy.ci95:.2f}",
+            "this run": _with_interval(row.accuracy),
             "difference": _signed(row.accuracy, row.original),
             "episodes": f"{row.accuracy.n:,}",
         }
         for row in rows
     )
+    if all(row.original is None for row in rows):
+        frame = frame.drop(columns=["original", "difference"])
     return plain_table(frame, caption)
 
 
-def main_rows(
-    runs: Mapping[str, SeedRuns],
-    n_episodes: int,
-    originals: Mapping[str, float],
-    calibrated: bool = False,
-) -> list[Row]:
-    """Each setting's accuracy, and that on the course's test cases where its data has them.
+def main_rows(runs: Mapping[str, SeedRuns], n_episodes: int, calibrated: bool = False) -> list[Row]:
+    """Each method's accuracy, and that on the course's test cases where its data has them.
+
+    The original was judged on these test cases: its value stands beside theirs.
 
     Args:
         calibrated: whether prototypes lean on the training classes, see ``calibration``.
     """
     rows = []
     for name, one in runs.items():
-        original, full_name = originals.get(name), name + CALIBRATED * calibrated
-        judged = one.evaluate(n_episodes, calibrated=calibrated)
-        rows.append(Row(full_name, original, judged.accuracy))
-        course = [evaluate_testcases(run, calibrated) for run in one.one_by_one()]
-        if None not in course:
-            setting = f"{full_name}, the course's test cases"
-            rows.append(Row(setting, original, of_intervals(course)))
+        full_name = name + CALIBRATED * calibrated
+        rows.append(Row(full_name, None, one.evaluate(n_episodes, calibrated=calibrated).accuracy))
+        if (on_cases := testcases_accuracy(one, calibrated)) is not None:
+            data, test = data_in_words(one.spec), protocol(one.spec)
+            original, _ = others_values(data, test, TEST_CASES)
+            value = float(original[full_name]) if full_name in original else None
+            rows.append(Row(f"{full_name}, the course's test cases", value, on_cases))
     return rows
 
 
-def early_and_final(runs: Mapping[str, SeedRuns], early_epoch: int, caption: str) -> Styler:
-    """Validation accuracies of an early and of the final epoch; keys as in ``ORIGINAL``."""
-    rows = []
-    for name, run in runs.items():
-        for key, when, epoch in (
-            (f"{name} early", "early", early_epoch),
-            (name, "final", run.spec.epochs),
-        ):
-            setting = f"{name}, {when} epoch ({epoch})"
-            rows.append(Row(setting, ORIGINAL.get(key), run.accuracy_at(epoch)))
-    return accuracy_table(rows, caption)
+def originals_table(keys: Iterable[str], rows: Iterable[Row] = ()) -> Styler | None:
+    """The original report's values in a table of their own; nothing where ``rows`` have them.
+
+    Args:
+        keys: of ``ORIGINAL``.
+        rows: of the table above it.
+    """
+    if any(row.original is not None for row in rows):
+        return None
+    settings = {key: _SETTINGS.get(key, key) for key in keys if key in ORIGINAL}
+    frame = pd.DataFrame(
+        {"setting": name, "accuracy": _percent(ORIGINAL[key])} for key, name in settings.items()
+    )
+    caption = "The original report's accuracies in %, on mini-ImageNet at 84 px"
+    return plain_table(frame, caption)
 
 
 def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
@@ -91,28 +116,34 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
         f"{spec.n_query_test} queries a class, {spec.episodes_val} episodes after each epoch",
         "optimizer": f"{spec.optimizer.upper()}{momentum}, weight decay {spec.weight_decay:g}",
         "learning rate": f"{spec.lr:g}, {decay}",
-        "hallucinator's rate": f"{spec.hallucinator_lr or 0:g} at first, falling alike",
+        **_hallucination_details(spec),
         "convolutions start as": {"normal": "N(0, 1)", "kaiming": "He et al. 2015"}[spec.init],
         "augmentation": ", ".join(spec.augment) or "none",
         "distance": _distance_in_words(spec),
-        "hallucinated features": f"{spec.n_aug} per support in training, {spec.n_aug_test} in the "
-        f"test, {'copies of the real one' if spec.residual else 'unrelated to it'} at first",
-        "starts from": f"a classifier of the training classes, {spec.pretrain_epochs} epochs"
-        f"{', which scores by cosine' if spec.pretrain_head == 'cosine' else ''}",
-        "kept weights": f"average over steps, decay {spec.ema:g}",
-        "features judged": "means over an image and its mirror image",
-        "seed": seeds_in_words(spec.seed, n_seeds),
     }
-    for name, is_used in (
-        ("hallucinated features", spec.n_aug),
-        ("hallucinator's rate", spec.hallucinator_lr),
-        ("starts from", spec.pretrain_epochs),
-        ("kept weights", spec.ema),
-        ("features judged", spec.flip_test),
-    ):
-        if not is_used:
-            del details[name]
+    if spec.pretrain_epochs:
+        scores = ", which scores by cosine" if spec.pretrain_head == "cosine" else ""
+        start = f"a classifier of the training classes, {spec.pretrain_epochs} epochs{scores}"
+        details["starts from"] = start
+    if spec.ema:
+        details["kept weights"] = f"average over steps, decay {spec.ema:g}"
+    if spec.flip_test:
+        details["features judged"] = "means over an image and its mirror image"
+    details["seed"] = seeds_in_words(spec.seed, n_seeds)
     return pairs_table(details, "Training details")
+
+
+def _hallucination_details(spec: Spec) -> dict[str, str]:
+    if not spec.n_aug:
+        return {}
+    start = "copies of the real one" if spec.residual else "unrelated to it"
+    details = {
+        "hallucinated features": f"{spec.n_aug} per support in training, {spec.n_aug_test} in the "
+        f"test, {start} at first"
+    }
+    if spec.hallucinator_lr:
+        details["hallucinator's rate"] = f"{spec.hallucinator_lr:g} at first, falling alike"
+    return details
 
 
 def _distance_in_words(spec: Spec) -> str:
@@ -125,28 +156,34 @@ def _distance_in_words(spec: Spec) -> str:
 
 
 def headline_table(
-    judged: Mapping[str, SeedEvaluations],
+    accuracies: Mapping[str, Interval],
     gaps: Mapping[str, Interval],
+    spec: Spec,
+    classes: str,
     caption: str,
-    original: bool = True,
 ) -> Styler:
-    """The report's result: original, published and own accuracy, and the gap to Problem 1.
+    """The report's result: accuracy and gap to Problem 1, and others' values where they compare.
 
     Args:
-        original: whether to show the original's values, which are of validation classes.
+        gaps: paired differences, by method; columns without any value are left out.
+        spec: of one of the runs.
+        classes: as of ``others_values``.
     """
-    rows = [
-        {
-            "method": name,
-            "original": _percent(ORIGINAL.get(HEADLINE.get(name))),
-            "published": PUBLISHED.get(name, _MISSING),
-            "this run": f"{100 * e.accuracy.mean:.2f} ± {100 * e.accuracy.ci95:.2f}",
-            "against Problem 1": points(gaps[name]) if name in gaps else _MISSING,
-        }
-        for name, e in judged.items()
-    ]
-    frame = pd.DataFrame(rows)
-    return plain_table(frame if original else frame.drop(columns="original"), caption)
+    original, published = others_values(data_in_words(spec), protocol(spec), classes)
+    columns = {
+        "method": {name: name for name in accuracies},
+        "original": original,
+        "published": published,
+        "this run": {name: _with_interval(accuracy) for name, accuracy in accuracies.items()},
+        "against Problem 1": {name: points(gap) for name, gap in gaps.items()},
+        "episodes": {name: f"{accuracy.n:,}" for name, accuracy in accuracies.items()},
+    }
+    frame = pd.DataFrame({k: v for k, v in columns.items() if v}, index=list(accuracies))
+    return plain_table(frame.fillna(_MISSING), caption)
+
+
+def _with_interval(accuracy: Interval) -> str:
+    return f"{100 * accuracy.mean:.2f} ± {100 * accuracy.ci95:.2f}"
 
 
 def pairs_table(pairs: Mapping[str, str], caption: str) -> Styler:
@@ -190,8 +227,12 @@ def cost_table(
     return plain_table(pd.DataFrame(rows), caption)
 
 
-def measures_table(clouds: Mapping[str, Sequence[Cloud]], caption: str) -> Styler:
-    """The measures of several spaces, each over the clouds of its seeds, one column each."""
+def measures_table(clouds: Mapping[str | tuple[str, str], Sequence[Cloud]], caption: str) -> Styler:
+    """The measures of several spaces, each over the clouds of its seeds, one column each.
+
+    Args:
+        clouds: by the column's head, of two lines if it is a pair.
+    """
     columns = {
         title: {name: _number(value) for name, value in measures(seeds).items()}
         for title, seeds in clouds.items()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.ledger import Results
+from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
 from fewshot_lib.files import hold_lock, output_folder, project_root
 from fewshot_lib.progress import REPORT
 from fewshot_lib.report.display import Display
 from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook
 from fewshot_lib.report.pages import INDEX, Page, write_index
-from fewshot_lib.report.provenance import provenance
 from fewshot_lib.report.render import notebook_title, render_notebook
 from fewshot_lib.report.send import is_address, require_writable, send
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS, ReportParams
@@ -125,7 +125,7 @@ class _Report:
             self.status.finish(name, FAILED, str(error))
             display.end(f"failed: {error} - see {_shown_path(target)}")
         else:
-            self.status.finish(name, COMPLETE)
+            self.status.finish(name, COMPLETE, runs=self.results.trainings(name))
             display.end("complete")
         try:
             self.render(name, target)

@@ -8,6 +8,7 @@ from typing import Any
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.comparison import JudgedRun, gap, judge, unique_names
 from fewshot_lib.experiments.lookup import find_entries
+from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import output_file, project_root, write_text
 from fewshot_lib.learning.intervals import Interval, points, verdict
@@ -23,7 +24,6 @@ from fewshot_lib.report.pages import (
     neighbours,
     render_page,
 )
-from fewshot_lib.report.provenance import provenance
 from fewshot_lib.spec.words import differing_values, equal_values, short_names, value_text
 
 _TITLE = "Runs compared"

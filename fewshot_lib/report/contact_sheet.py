@@ -13,9 +13,9 @@ from PIL import Image, ImageOps
 
 from fewshot_lib.data.images import to_rgb
 from fewshot_lib.experiments.classify import Classes, Prediction, accuracy_line, readable, tally
+from fewshot_lib.experiments.provenance import device_name, versions
 from fewshot_lib.learning.weights import Trained
 from fewshot_lib.report.pages import render_page
-from fewshot_lib.report.provenance import device_name, versions
 
 _THUMBNAIL = 96  # pixels
 _SUPPORTS_SHOWN, _QUERIES_SHOWN, _PAGE_HOLDS = 20, 60, 1500  # _thumbnails: per class, per page

@@ -15,43 +15,45 @@ from typing import Any
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.folders import STATUS
 from fewshot_lib.experiments.ledger import RESULTS
-from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns
+from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.files import project_root, write_text
 from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval, points
-from fewshot_lib.notebook.published import HEADLINE, ORIGINAL, PUBLISHED
+from fewshot_lib.notebook.published import TEST_CASES, data_in_words, others_values, protocol
 
 FILE = "headline.json"
 BEGIN, END = "<!-- results: made by make record -->", "<!-- results end -->"
 _NOTHING = "–"
+_CLASSES = {"test": "test", "val": "validation", TEST_CASES: "the course's test cases"}
 
 
 def keep(
     runs: Mapping[str, SeedRuns],
-    judged: Mapping[str, SeedEvaluations],
+    accuracies: Mapping[str, Interval],
     gaps: Mapping[str, Interval],
-    split: str,
+    classes: str,
 ) -> None:
-    """Write the accuracies of a split beside the pages of the report that is being made, if any.
+    """Write accuracies beside the pages of the report that is being made, if any.
 
     Args:
-        judged, gaps: accuracies, and paired differences to Problem 1, as of ``summary``.
+        accuracies, gaps: by method, and paired differences to Problem 1, as of ``summary``.
+        classes: as of ``published.others_values``.
     """
     if not (folder := os.environ.get("FEWSHOT_REPORT")):
         return
     path = Path(folder) / FILE
     kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    kept[split] = [
+    kept[classes] = [
         {
             "method": name,
             "runs": [run.folder.name for run in runs[name.removesuffix(CALIBRATED)].seeds],
-            "accuracy": evaluations.accuracy,
+            "accuracy": accuracy,
             "against Problem 1": gaps.get(name),
         }
-        for name, evaluations in judged.items()
+        for name, accuracy in accuracies.items()
     ]
     spec = next(iter(runs.values())).spec
-    kept["data"] = f"{spec.source}, {spec.image_size} px"
+    kept |= {"data": data_in_words(spec), "protocol": protocol(spec)}
     write_text(path, json.dumps(kept, indent=1) + "\n")
 
 
@@ -90,25 +92,19 @@ def _results_table() -> str:
 
 
 def _rows() -> Iterator[str]:
-    """A line for each method of each report: on its test classes, where it has judged any."""
+    """A line for each method of each report: on its test classes, where it has judged any.
+
+    The original is compared with on the course's test cases, which it was judged on.
+    """
     for path in sorted((project_root() / "reports" / "reference").glob(f"*/{FILE}")):
         kept = json.loads(path.read_text("utf-8"))
-        split, words = ("test", "test") if "test" in kept else ("val", "validation")
-        where = f"[{kept['data']}]({path.parent.name}/index.html), {words}"
-        others = _others_values(kept["data"], split)
-        for entry in kept.get(split, []):
-            yield _row(where, entry, *others)
-
-
-def _others_values(data: str, split: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The original's and published accuracies by method, where the data is theirs.
-
-    The original's are of validation classes. Published ones, of test classes, stand beside both.
-    """
-    if not data.startswith("mini_imagenet"):
-        return {}, {}
-    original = {name: f"{ORIGINAL[key]:.2f}" for name, key in HEADLINE.items()}
-    return original if split == "val" else {}, PUBLISHED
+        test = kept.get("protocol", "5-way 1-shot")  # which recorded reports go without
+        for classes in ("test" if "test" in kept else "val", TEST_CASES):
+            page = f"{path.parent.name}/index.html"
+            where = f"[{kept['data']}]({page}), {_CLASSES[classes]}, {test}"
+            others = others_values(kept["data"], test, classes)
+            for entry in kept.get(classes, []):
+                yield _row(where, entry, *others)
 
 
 def _row(

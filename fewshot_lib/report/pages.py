@@ -26,8 +26,8 @@ MAIN = {
 }
 # Verdict on a difference: its sign, its words, its colour in the style sheet.
 SIGNS = {
-    "confirmed": ("▲", "better", "complete"),
-    "not confirmed": ("▼", "worse", "failed"),
+    "confirmed": ("▲", "scored higher", "complete"),
+    "contradicted": ("▼", "scored lower", "failed"),
     "undecided": ("≈", "cannot be told apart", ""),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.sweeps.plan import Plan, Range, read_plan
 from fewshot_lib.experiments.sweeps.ranking import Ranking, rank
 from fewshot_lib.files import atomic_file, output_folder, project_root, write_text
@@ -26,7 +27,6 @@ from fewshot_lib.report.pages import (
     neighbours,
     render_page,
 )
-from fewshot_lib.report.provenance import provenance
 from fewshot_lib.spec.words import equal_values, value_text
 
 _SETTINGS, _RUNS = "settings", "runs"  # tables
@@ -103,7 +103,7 @@ def _rows(ranking: Ranking) -> list[_Row]:
 def _difference_cells(row: Any, place: int) -> _Row:
     if not row.verdict:
         return {"difference": "other episodes" if place else "–"}
-    sign, word, state = SIGNS["not confirmed" if row.verdict == "worse" else row.verdict]
+    sign, word, state = SIGNS["contradicted" if row.verdict == "worse" else row.verdict]
     gap = Interval(row.difference, row.difference_ci95, row.test_episodes)
     return {"difference": points(gap), "sign": sign, "word": word, "state": state}
 

@@ -11,9 +11,9 @@ from matplotlib.ticker import NullLocator
 from results import Group
 
 import fewshot_lib.report
+from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.files import write_text
 from fewshot_lib.notebook import figures, style
-from fewshot_lib.report.provenance import provenance
 
 FOLDERS = [Path(__file__).parent, Path(fewshot_lib.report.__file__).parent / "template"]
 

@@ -3,11 +3,21 @@
 import pytest
 import torch
 
-from fewshot_lib.experiments.matrix import difference
+from fewshot_lib.experiments.matrix import SeedEvaluations, difference
 from fewshot_lib.learning.evaluation import Evaluation
-from fewshot_lib.learning.intervals import Interval, points, unpaired, verdict
+from fewshot_lib.learning.intervals import Interval, seconds, unpaired, verdict
 from fewshot_lib.notebook import sentences
-from fewshot_lib.notebook.sentences import compare, ranking
+from fewshot_lib.notebook.sentences import (
+    NEGLIGIBLE,
+    Claim,
+    caveat,
+    check_claims,
+    compare,
+    disagreements,
+    ranking,
+    tally,
+    verdicts_in_words,
+)
 
 EPISODES = torch.arange(16).view(4, 2, 2)
 
@@ -36,20 +46,77 @@ def test_half_widths_add_in_squares():
     assert gap == Interval(0.5, pytest.approx(0.05), 100)
 
 
+def of_runs(*right: tuple[int, ...], runs: tuple[str, ...] = ()) -> SeedEvaluations:
+    """A setting's evaluations: for each seed how many queries of each episode are right."""
+    return SeedEvaluations(tuple(judged(*one) for one in right), runs)
+
+
+GOOD, POOR = (2, 2, 2, 2), (1, 1, 1, 0)
+
+
 @pytest.mark.parametrize(
-    ("mean", "word", "sentence"),
+    ("a", "b", "sentence"),
     [
-        (0.031, "confirmed", "**A** is better than **B** (+3.10 ± 0.90 points)"),
-        (-0.031, "not confirmed", "**A** is worse than **B** (−3.10 ± 0.90 points)"),
-        (0.005, "undecided", "**A** and **B** cannot be told apart (+0.50 ± 0.90 points)"),
-        (-0.005, "undecided", "**A** and **B** cannot be told apart (−0.50 ± 0.90 points)"),
+        ([GOOD] * 3, [POOR] * 3, "**A** is better than **B** (+62.50 ± "),
+        ([POOR] * 3, [GOOD] * 3, "**A** is worse than **B** (−62.50 ± "),
+        ([GOOD] * 2, [POOR] * 2, "**A** scored higher here than **B** (+62.50 ± "),
+        ([POOR], [GOOD] * 3, "**A** scored lower here than **B** (−62.50 ± "),
+        ([(2, 1, 1, 1)], [(1, 1, 2, 1)], "**A** and **B** cannot be told apart (+0.00 ± "),
     ],
 )
-def test_a_difference_in_words(mean, word, sentence):
-    gap = Interval(mean, 0.009, 600)
-    assert verdict(gap) == word
-    assert compare("A", "B", gap) == sentence
-    assert points(gap) in sentence
+def test_methods_are_called_better_or_worse_from_three_seeds_on(a, b, sentence):
+    assert compare("A", "B", of_runs(*a), of_runs(*b)).startswith(sentence)
+
+
+def test_one_seed_is_enough_for_the_same_weights():
+    a, b = of_runs(GOOD, runs=("one",)), of_runs(POOR, runs=("one",))
+    assert "is better than" in compare("Calibrated", "plain", a, b)
+    other = of_runs(POOR, runs=("another",))
+    assert "scored higher here" in compare("A", "B", a, other)
+
+
+def test_a_sure_but_tiny_difference_is_practically_none():
+    gap = Interval(0.002, 0.001, 10_000)
+    assert verdict(gap) == "confirmed"
+    assert verdict(gap, NEGLIGIBLE) == "practically equal"
+    assert verdict(Interval(0.002, 0.003, 600), NEGLIGIBLE) == "undecided"
+    assert verdict(Interval(-0.03, 0.001, 600), NEGLIGIBLE) == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "verdicts"),
+    [
+        (3, ["confirmed", "contradicted", "practically equal", "undecided"]),
+        (1, ["seen here", "not seen here", "practically equal", "undecided"]),
+        (None, ["confirmed", "contradicted", "practically equal", "undecided"]),
+    ],
+)
+def test_verdicts_on_claims_depend_on_the_seeds(n_seeds, verdicts):
+    gaps = [Interval(mean, 0.001, 600) for mean in (0.1, -0.1, 0.0015, 0.0005)]
+    claims = [Claim("a claim", gap, n_seeds) for gap in gaps]
+    assert check_claims(claims)["verdict"].tolist() == verdicts
+    assert tally(claims).startswith(f"Of 4 claims: 1 {verdicts[0]}, 1 {verdicts[1]}, 1 pract")
+    explained = verdicts_in_words(claims)
+    assert all(f"*{word}*" in explained for word in verdicts)
+    assert ("another seed may turn this round" in explained) == (n_seeds == 1)
+
+
+def test_a_second_is_no_accuracy():
+    claim = Claim("faster", Interval(0.002, 0.001, 10), 3, seconds)
+    assert claim.verdict == "confirmed"
+
+
+def test_few_seeds_are_told():
+    assert caveat(1, 3) == "One training run each: another seed may turn this round."
+    assert caveat(2).startswith("2 training runs each")
+    assert caveat(3, 5) == ""
+
+
+def test_classes_that_disagree_are_named():
+    val = {"A": Interval(0.02, 0.01, 600), "B": Interval(0.02, 0.01, 600)}
+    test = {"A": Interval(-0.001, 0.01, 600), "B": Interval(0.01, 0.01, 600)}
+    (sentence,) = disagreements(val, test)
+    assert sentence.startswith("**A** against Problem 1: +2.00 ± 1.00 points on validation")
 
 
 def test_an_interval_that_touches_zero_decides_nothing():
@@ -59,13 +126,13 @@ def test_an_interval_that_touches_zero_decides_nothing():
 
 def test_a_ranking_compares_neighbours_best_first():
     found = ranking(
-        {"low": judged(0, 0, 0, 0), "top": judged(2, 2, 2, 2), "mid": judged(1, 1, 2, 0)}
+        {"low": of_runs((0, 0, 0, 0)), "top": of_runs(GOOD), "mid": of_runs((1, 1, 2, 0))}
     )
     assert found == [
-        "**top** is better than **mid** (+50.00 ± 34.65 points)",
-        "**mid** is better than **low** (+50.00 ± 34.65 points)",
+        "**top** scored higher here than **mid** (+50.00 ± 34.65 points)",
+        "**mid** scored higher here than **low** (+50.00 ± 34.65 points)",
     ]
-    assert ranking({"only": judged(1, 1, 1, 1)}) == []
+    assert ranking({"only": of_runs(GOOD)}) == []
 
 
 def test_one_sentence_is_a_paragraph_and_several_are_a_list(monkeypatch):
@@ -74,3 +141,10 @@ def test_one_sentence_is_a_paragraph_and_several_are_a_list(monkeypatch):
     sentences.say("One.")
     sentences.say("One.", "Two.")
     assert texts == ["One.", "- One.\n- Two."]
+
+
+def test_empty_sentences_are_left_out(monkeypatch):
+    texts = []
+    monkeypatch.setattr(sentences, "display", lambda shown: texts.append(shown.data))
+    sentences.say("One.", "")
+    assert texts == ["One."]

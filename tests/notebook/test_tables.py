@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 
-from fewshot_lib.experiments.runs import run
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.notebook import tables
 from fewshot_lib.spec.parameters import Spec
@@ -26,15 +25,29 @@ def test_an_accuracy_stands_beside_the_original_and_the_difference():
     ]
 
 
-def test_early_and_final_epochs_come_from_the_history(make_spec, project):
-    done = run(make_spec())
-    table = tables.early_and_final({"1-shot": done}, 1, "Epochs")
-    early, final = rows_of(table)
-    assert early[0] == "1-shot, early epoch (1)"
-    assert final[0] == "1-shot, final epoch (3)"
-    assert (early[1], final[1]) == ("24.25", "37.43")
-    for row, epoch in ((early, 1), (final, 3)):
-        assert row[2].startswith(f"{100 * done.history.val_accuracy[epoch - 1]:.2f}")
+def test_columns_of_the_original_are_left_out_where_nothing_compares():
+    table = tables.accuracy_table([tables.Row("new", None, Interval(0.5, 0.01, 10_000))], "Ours")
+    assert rows_of(table) == [["new", "50.00 ± 1.00", "10,000"]]
+
+
+def test_the_original_s_values_have_a_table_of_their_own():
+    rows = [tables.Row("1-shot", None, Interval(0.4, 0.01, 600))]
+    table = tables.originals_table(["main", "5-shot"], rows)
+    assert rows_of(table) == [["Problem 1, 30-way training", "47.64"], ["5-shot", "58.55"]]
+    beside = [*rows, tables.Row("5-shot", 58.55, Interval(0.5, 0.01, 600))]
+    assert tables.originals_table(["5-shot"], beside) is None
+
+
+def test_headline_columns_hold_what_compares():
+    mini = {"source": "mini_imagenet", "data_dir": "somewhere", "image_size": 84}
+    accuracies = {name: Interval(0.5, 0.01, 600) for name in ("Problem 1", "AFHN")}
+    gaps = {"AFHN": Interval(0.01, 0.002, 600)}
+    heads = {
+        classes: list(tables.headline_table(accuracies, gaps, Spec.check(mini), classes, "").data)
+        for classes in ("test", "val")
+    }
+    assert heads["test"] == ["method", "published", "this run", "against Problem 1", "episodes"]
+    assert heads["val"] == ["method", "this run", "against Problem 1", "episodes"]
 
 
 @pytest.mark.parametrize(

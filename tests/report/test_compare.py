@@ -97,13 +97,17 @@ def test_the_difference_is_paired_by_hand(two):
     result = invoke(*(made.folder.name for made in two), "--episodes", "4")
     rows = cells(page_of(result), "accuracy")
     assert rows[1][3] == "– the first"
-    assert rows[2][3] == f"+31.25 ± {100 * half:.2f} points ▲ better"
+    assert rows[2][3] == f"+31.25 ± {100 * half:.2f} points ▲ scored higher"
     assert f"+31.25 ± {100 * half:.2f} points ▲" in result.stdout.splitlines()[2]
 
 
 @pytest.mark.parametrize(
     ("mean", "sign", "word"),
-    [(0.02, "▲", "better"), (-0.02, "▼", "worse"), (0.01, "≈", "cannot be told apart")],
+    [
+        (0.02, "▲", "scored higher"),
+        (-0.02, "▼", "scored lower"),
+        (0.01, "≈", "cannot be told apart"),
+    ],
 )
 def test_the_sign_says_whether_the_interval_excludes_zero(mean, sign, word):
     found = _difference_cells(Interval(mean, 0.01, 600))

@@ -9,6 +9,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.learning.intervals import Interval
+from fewshot_lib.notebook.published import TEST_CASES
 from fewshot_lib.report import headline
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ def report(make_spec, tmp_path, monkeypatch):
     monkeypatch.setenv("FEWSHOT_REPORT", str(folder))
     monkeypatch.setenv("FEWSHOT_ROOT", str(tmp_path))
     runs = {"Problem 1": SeedRuns((run(make_spec(epochs=1)),))}
-    judged = {name: r.evaluate(30) for name, r in runs.items()}
+    judged = {name: r.evaluate(30).accuracy for name, r in runs.items()}
     headline.keep(runs, judged, {}, "val")
     return folder, runs, judged
 
@@ -32,7 +33,7 @@ def test_accuracies_are_kept_with_their_runs(report):
     folder, runs, judged = report
     (entry,) = json.loads((folder / headline.FILE).read_text())["val"]
     assert entry["runs"] == [runs["Problem 1"].first.folder.name]
-    assert tuple(entry["accuracy"]) == tuple(judged["Problem 1"].accuracy)
+    assert tuple(entry["accuracy"]) == tuple(judged["Problem 1"])
     assert entry["against Problem 1"] is None
 
 
@@ -63,35 +64,35 @@ def test_a_recorded_report_is_in_readme_s_table(report, tmp_path):
     assert "/home/me" not in (target / "run.json").read_text()
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
-    accuracy = judged["Problem 1"].accuracy
+    accuracy = judged["Problem 1"]
     assert f"| {100 * accuracy.mean:.2f} ± {100 * accuracy.ci95:.2f} (30 episodes) |" in text
     assert f"`{runs['Problem 1'].first.folder.name}`" in text
     headline.main([])
     assert readme.read_text() == text
 
 
-@pytest.mark.parametrize(
-    ("data", "split", "others"),
-    [
-        ("mini_imagenet, 84 px", "val", ("47.64", True)),
-        ("mini_imagenet, 84 px", "test", (None, True)),
-        ("glyphs, 32 px", "val", (None, False)),
-    ],
-)
-def test_others_values_stand_beside_the_data_they_are_of(data, split, others):
-    original, published = headline._others_values(data, split)
-    assert (original.get("Problem 1"), "Problem 1" in published) == others
-
-
 def test_the_table_shows_test_classes_where_there_are_any(report, tmp_path):
     folder, runs, judged = report
     target = tmp_path / "reports" / "reference" / "tiny"
     target.mkdir(parents=True)
-    for split, words in (("val", "validation |"), ("test", "test |")):
+    for split, words in (("val", "validation, 3-way"), ("test", "test, 3-way")):
         headline.keep(runs, judged, {}, split)
         (target / headline.FILE).write_bytes((folder / headline.FILE).read_bytes())
         (line,) = headline._rows()
         assert words in line
+
+
+def test_the_original_stands_beside_the_course_s_test_cases(report, tmp_path):
+    folder, runs, judged = report
+    target = tmp_path / "reports" / "reference" / "tiny"
+    target.mkdir(parents=True)
+    headline.keep(runs, judged, {}, TEST_CASES)
+    kept = json.loads((folder / headline.FILE).read_text())
+    kept |= {"data": "mini_imagenet, 84 px", "protocol": "5-way 1-shot"}
+    (target / headline.FILE).write_text(json.dumps(kept))
+    on_episodes, on_cases = (line.split(" | ") for line in headline._rows())
+    assert (on_episodes[2], on_cases[2]) == ("–", "47.64")
+    assert "the course's test cases" in on_cases[0]
 
 
 def test_a_report_that_is_not_there_is_named(report):

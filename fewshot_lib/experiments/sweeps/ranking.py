@@ -55,7 +55,7 @@ class Ranking:
             "seeds": len(runs),
             "difference": gap.mean if gap else None,
             "difference_ci95": gap.ci95 if gap else None,
-            "verdict": {"not confirmed": "worse"}.get(verdict(gap), "undecided") if gap else "",
+            "verdict": {"contradicted": "worse"}.get(verdict(gap), "undecided") if gap else "",
             "seconds": sum(run.result["seconds"] for run in runs),
             "runs": " ".join(run.folder.name for run in runs),
         }

@@ -1,4 +1,4 @@
-"""How a report came about: what its footer tells."""
+"""How a report and its runs came about: device, threads, versions, commit."""
 
 import os
 import platform
@@ -12,12 +12,23 @@ _PACKAGES = ("fewshot-report", "torch", "torchvision", "papermill", "nbconvert")
 
 
 def provenance(profile: str) -> dict[str, str]:
-    """Name to value: profile, device, versions, system and, in a git checkout, the commit."""
-    found = {"profile": profile, "device": device_name(), "versions": versions()}
+    """Name to value: profile, device, threads, versions, system and, in a git checkout, the commit.
+
+    The number of threads decides how sums are rounded, and so the bits of what is trained.
+    """
+    found = {"profile": profile, "device": device_name(), "threads": str(threads())}
+    found["versions"] = versions()
     found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
-    if commit := _git_commit(project_root()):
+    if commit := git_commit():
         found["commit"] = commit
     return found
+
+
+def threads() -> int:
+    """Threads that one operation may use."""
+    import torch  # slow to import
+
+    return torch.get_num_threads()
 
 
 def versions() -> str:
@@ -55,18 +66,21 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _git_commit(folder: Path) -> str | None:
+def git_commit() -> str | None:
     """Short hash of the commit checked out, with ``+ changes`` when files differ from it."""
-    hash_ = _git(folder, "rev-parse", "--short=10", "HEAD")
+    hash_ = _git("rev-parse", "--short=10", "HEAD")
     if not hash_:
         return None
-    return f"{hash_} + changes" if _git(folder, "status", "--porcelain", "-uno") else hash_
+    return f"{hash_} + changes" if _git("status", "--porcelain", "-uno") else hash_
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+            ["git", "-C", str(project_root()), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
