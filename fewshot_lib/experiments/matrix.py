@@ -12,7 +12,13 @@ from fewshot_lib.experiments.engines import make_runs
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.evaluation import Evaluation
-from fewshot_lib.learning.intervals import Interval, interval, mean_interval, of_intervals, unpaired
+from fewshot_lib.learning.intervals import (
+    Interval,
+    mean_interval,
+    of_intervals,
+    student_interval,
+    unpaired,
+)
 from fewshot_lib.spec.parameters import Spec
 
 
@@ -119,7 +125,7 @@ class SeedRuns:
     @property
     def epoch_seconds(self) -> Interval:
         """Seconds per epoch, over the epochs of all seeds."""
-        return interval(torch.tensor(pd.concat(self.histories)["seconds"].to_numpy()))
+        return student_interval(torch.tensor(pd.concat(self.histories)["seconds"].to_numpy()))
 
     def accuracy_at(self, epoch: int) -> Interval:
         """Validation accuracy after this epoch, over seeds."""

@@ -28,7 +28,7 @@ from fewshot_lib.learning.calibration import class_means
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import PeakMemory, default_device
 from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate, query_features
-from fewshot_lib.learning.intervals import Interval, interval
+from fewshot_lib.learning.intervals import Interval, student_interval
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
@@ -79,7 +79,7 @@ class Run:
     @property
     def epoch_seconds(self) -> Interval:
         """Seconds per epoch of this run, training and validation."""
-        return interval(torch.tensor(self.history["seconds"].to_numpy()))
+        return student_interval(torch.tensor(self.history["seconds"].to_numpy()))
 
     @cached_property
     def learner(self) -> PrototypicalLearner:

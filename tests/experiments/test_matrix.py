@@ -14,7 +14,7 @@ from fewshot_lib.experiments.matrix import (
 )
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.learning.evaluation import Evaluation
-from fewshot_lib.learning.intervals import interval, of_intervals, unpaired
+from fewshot_lib.learning.intervals import of_intervals, student_interval, unpaired
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -117,7 +117,7 @@ def test_epochs_and_their_seconds_are_those_of_all_seeds(two):
     single = [one.accuracy_at(2) for one in plain.seeds]
     assert plain.accuracy_at(2) == of_intervals(single)
     seconds = [s for history in plain.histories for s in history["seconds"]]
-    expected = interval(torch.tensor(seconds, dtype=torch.float64))
+    expected = student_interval(torch.tensor(seconds, dtype=torch.float64))
     assert plain.epoch_seconds == pytest.approx(expected)
     best = [one.result["best_epoch"] for one in plain.seeds]
     assert plain.best_epochs == f"epochs {best[0]} and {best[1]}"

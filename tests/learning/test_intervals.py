@@ -5,7 +5,13 @@ import torch
 
 from fewshot_lib.experiments.matrix import difference_over_seeds, over_seeds
 from fewshot_lib.learning.evaluation import Evaluation
-from fewshot_lib.learning.intervals import Interval, interval, mean_interval, of_intervals
+from fewshot_lib.learning.intervals import (
+    Interval,
+    interval,
+    mean_interval,
+    of_intervals,
+    student_interval,
+)
 from fewshot_lib.notebook.sentences import seeds_in_words, words
 
 TRUTH = 0.5
@@ -73,6 +79,25 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n_seeds, stds):
     tables = simulated(n_seeds, 200, stds, 1500)
     share = sum(holds(mean_interval(table)) for table in tables) / len(tables)
     assert 0.92 < share < 0.975
+
+
+@pytest.mark.parametrize(("n_seeds", "expected"), [(2, 0.88), (3, 0.92), (5, 0.945)])
+def test_few_seeds_that_dominate_hold_it_as_often_as_is_said(n_seeds, expected):
+    tables = simulated(n_seeds, 200, (0.03, 0.08, 0.04), 2000)
+    share = sum(holds(mean_interval(table)) for table in tables) / len(tables)
+    assert share == pytest.approx(expected, abs=0.015)
+
+
+def test_a_few_values_have_student_s_interval():
+    found = student_interval(torch.tensor([1.0, 2.0, 6.0]))
+    assert found == (3.0, pytest.approx(4.3027 * 7**0.5 / 3**0.5, rel=1e-4), 3)  # t(0.975, 2)
+    assert student_interval(torch.tensor([2.0, 2.0])) == (2.0, 0.0, 2)
+    assert student_interval(torch.tensor([2.0])) == (2.0, float("inf"), 1)
+    generator = torch.Generator().manual_seed(0)
+    samples = TRUTH + torch.randn(2000, 3, generator=generator)
+    assert sum(holds(student_interval(row)) for row in samples) / 2000 == pytest.approx(
+        0.95, abs=0.015
+    )
 
 
 def test_neither_seeds_nor_episodes_alone_would_do():
