@@ -17,8 +17,8 @@ help:  ## show this list
 report: $(STAMP)  ## run all experiments of a PROFILE and write reports/PROFILE/index.html
 	@.venv/bin/fewshot report $(PROFILE) $(ARGS)
 
-record: $(STAMP)  ## keep the report of a PROFILE in reports/reference, and the table of all up to date
-	@.venv/bin/python -m fewshot_lib.report.headline $(PROFILE)
+record: $(STAMP)  ## keep reports/PROFILE (sweeps/NAME too) in reports/reference, with weights
+	@.venv/bin/python -m fewshot_lib.report.record $(PROFILE)
 
 test: $(TOOLS)  ## run the tests
 	@.venv/bin/python -m pytest $(ARGS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from fewshot_lib.cli.options import calibrated_option, run_options
+from fewshot_lib.cli.options import calibrated_option, choose_network, run_options
 
 
 @click.command()
@@ -36,8 +36,8 @@ from fewshot_lib.cli.options import calibrated_option, run_options
 )
 @calibrated_option
 def classify(
-    run: str,
-    profile: str,
+    run: str | None,
+    profile: str | None,
     problem: int | None,
     support: Path,
     places: tuple[Path, ...],
@@ -50,17 +50,16 @@ def classify(
     the images. Query images in folders named like the classes are scored. Probabilities are the
     network's own: at 0.9 it need not be right nine times in ten.
     """
+    weights = choose_network(run, profile, problem)
     from fewshot_lib.experiments import classify as tool
-    from fewshot_lib.experiments.lookup import weights_file
     from fewshot_lib.files import write_text
-    from fewshot_lib.learning.weights import load_trained, read_class_means
+    from fewshot_lib.learning.weights import load_trained
     from fewshot_lib.report.contact_sheet import as_page
 
     classes = tool.read_supports(support)
     queries = tool.read_queries(places, classes)
-    weights = weights_file(run, profile, problem)
     trained = load_trained(weights)
-    means = read_class_means(weights, trained.spec) if calibrated else None
+    means = trained.class_means if calibrated else None
     page = tool.page_beside(output)
     found = tool.classify(trained, classes, queries, means)
     with click.progressbar(found, len(queries), "classifying", file=sys.stderr) as progress:

@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,21 +12,36 @@ import click
 def run_options(command: Callable) -> Callable:
     """``--run``, ``--profile`` and ``--problem``: which trained network to use."""
     for option in (
-        click.option(
-            "--problem", type=click.IntRange(1, 3), help="With --run best: 1, 2 or 3 [default: any]"
-        ),
-        click.option(
-            "--profile", default="quick", show_default=True, help="With --run best: the report."
-        ),
+        click.option("--problem", type=click.IntRange(1, 3), help="The best run of 1, 2 or 3."),
+        click.option("--profile", help="The best run of this report [with --problem: quick]."),
         click.option(
             "--run",
-            default="best",
-            show_default=True,
-            help="A run's folder or hash, a weights file, or 'best' of a report.",
+            help="A run's folder or hash, a weights file, or 'best' "
+            "[default: the network for photographs that comes with the project].",
         ),
     ):
         command = option(command)
     return command
+
+
+def choose_network(run: str | None, profile: str | None, problem: int | None) -> Path:
+    """The weights file that these options ask for; says so if it is the project's own.
+
+    Raises:
+        InputError: there is no such run or report, or the report has no finished run.
+    """
+    from fewshot_lib.experiments.folders import find_network, shipped_network
+
+    place = find_network(run, profile, problem)  # torch takes seconds, a misspelt name does not
+    from fewshot_lib.experiments.lookup import weights_file
+
+    if place == shipped_network():
+        click.echo(
+            f"network: Problem 1 of {place.parent.parent.name}, which comes with the project "
+            f"({place.name}), trained on mini-ImageNet, for research",
+            err=True,
+        )
+    return weights_file(place, problem)
 
 
 calibrated_option = click.option(

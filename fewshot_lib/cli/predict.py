@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fewshot_lib.cli.options import calibrated_option, run_options
+from fewshot_lib.cli.options import calibrated_option, choose_network, run_options
 
 _PATH = click.Path(path_type=Path)
 
@@ -22,8 +22,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--output", type=_PATH, required=True, help="CSV file to write.")
 @calibrated_option
 def predict(
-    run: str,
-    profile: str,
+    run: str | None,
+    profile: str | None,
     problem: int | None,
     images_csv: Path,
     images_dir: Path,
@@ -36,9 +36,8 @@ def predict(
     Each value written is the position, from 0, of the query's class among the episode's classes.
     The images need no labels. `fewshot score` compares the file with the truth.
     """
-    from fewshot_lib.experiments.lookup import weights_file
+    weights = choose_network(run, profile, problem)
     from fewshot_lib.experiments.testcases import predict_testcases
 
-    weights = weights_file(run, profile, problem)
     files = images_csv, images_dir, testcases, output
     click.echo(predict_testcases(weights, *files, calibrated=calibrated))

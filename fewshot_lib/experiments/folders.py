@@ -13,6 +13,9 @@ from fewshot_lib.files import project_root, runs_folder
 
 SPEC, RESULT = "spec.yaml", "result.json"  # every run has the first, a finished one both
 STATUS = "run.json"  # every report
+HEADLINE = "headline.json"  # a complete one
+BEST = "best"  # run of a report
+_FOR_PHOTOGRAPHS = ("tuned", "laptop")  # profiles on mini-ImageNet, the best first
 
 
 def find_folder(name: str) -> Path:
@@ -65,3 +68,53 @@ def read_notebooks(report: Path) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     raise InputError(f"{path} is damaged: make the report again")
+
+
+def shipped_file(report: Path, run: str) -> Path:
+    """Where a recorded report keeps the weights of a run: they come with the project.
+
+    Files are named as the runs are in ``result.json`` and ``headline.json``: by their hashes,
+    which tell seeds and methods apart.
+    """
+    return report / "weights" / f"{Path(run).name}.safetensors"
+
+
+def shipped_files(report: Path) -> list[Path]:
+    """All weights that a recorded report keeps."""
+    return sorted(report.glob("weights/*.safetensors"))
+
+
+def shipped_network() -> Path | None:
+    """The weights for photographs that came with the project: Problem 1 of the best report."""
+    for profile in _FOR_PHOTOGRAPHS:
+        report = project_root() / "reports" / "reference" / profile
+        if not (report / HEADLINE).is_file():
+            continue
+        for entry in json.loads((report / HEADLINE).read_text("utf-8")).get("val", []):
+            file = shipped_file(report, entry["runs"][0])
+            if entry["method"] == "Problem 1" and file.is_file():
+                return file
+    return None
+
+
+def find_network(run: str | None, profile: str | None, problem: int | None) -> Path:
+    """Where the network lies that a command is asked to use.
+
+    Args:
+        run: a run's folder or hash, a weights file, or ``best`` of a report.
+        profile, problem: of which report, and of which problem in it, ``best`` is meant.
+
+    Returns:
+        A weights file, the folder of a run, or the folder of a report. If nothing is asked for,
+        the network that came with the project, if one did.
+
+    Raises:
+        InputError: there is no such run or report.
+    """
+    asked = run is not None or profile is not None or problem is not None
+    if not asked and (shipped := shipped_network()):
+        return shipped
+    if run in (None, BEST):
+        return report_folder(profile or "quick")
+    path = Path(run).expanduser()
+    return path if path.is_file() or path.is_dir() or path.suffix else find_folder(run)

@@ -12,7 +12,6 @@ from fewshot_lib.experiments.folders import (
     STATUS,
     find_folder,
     read_notebooks,
-    report_folder,
 )
 from fewshot_lib.experiments.runs import Run, finished_run
 from fewshot_lib.experiments.status import COMPLETE
@@ -22,7 +21,6 @@ from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import PROBLEMS, ReportParams, headline_specs
 from fewshot_lib.spec.yaml_text import read_yaml
 
-_BEST = "best"
 _RESULT_NUMBERS = ("best_epoch", "val_accuracy", "val_ci95", "seconds", "parameters")
 _HISTORY_COLUMNS = ["epoch", "loss", "val_accuracy", "val_ci95", "seconds"]
 
@@ -158,28 +156,25 @@ def _check_results(run: Run) -> None:
         ) from None
 
 
-def weights_file(run: str, profile: str = "quick", problem: int | None = None) -> Path:
-    """The weights file that ``run`` stands for.
+def weights_file(place: Path, problem: int | None = None) -> Path:
+    """The weights file at a place that ``folders.find_network`` has found.
 
     Args:
-        run: a run's folder or hash, a weights file, or ``best``.
-        profile, problem: of which report, and of which problem in it, ``best`` is meant.
+        place: a weights file, a run's folder, or a report's, of which the best run is meant.
+        problem: of which problem in the report.
 
     Raises:
-        InputError: there is no such run or report, or the report has no finished run.
+        InputError: the report has no finished run.
     """
-    if run == _BEST:
-        return _best_run(profile, problem).folder / WEIGHTS
-    path = Path(run).expanduser()
-    if path.is_file() or path.suffix:
-        return path
-    return (path if path.is_dir() else find_folder(run)) / WEIGHTS
+    if (place / STATUS).is_file():
+        return _best_run(place, problem).folder / WEIGHTS
+    return place / WEIGHTS if place.is_dir() else place
 
 
-def _best_run(profile: str, problem: int | None = None) -> Run:
+def _best_run(report: Path, problem: int | None) -> Run:
     """The main run with the highest validation accuracy, of one problem or of the whole report."""
-    specs = headline_specs(_params_of(report_folder(profile)))
-    name = f"Problem {problem}"
+    specs = headline_specs(_params_of(report))
+    name, profile = f"Problem {problem}", report.name
     chosen = specs.values() if problem is None else [specs[name]] if name in specs else []
     runs = [run for run in map(_stored_run, chosen) if run is not None]
     if not runs:

@@ -1,6 +1,5 @@
 """A typed spec becomes a trained run: made once, kept in a folder, found again by its hash."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +32,7 @@ from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.training import train
-from fewshot_lib.learning.weights import CLASS_MEANS, find_class_means, load_trained
+from fewshot_lib.learning.weights import Trained, keep_class_means, load_state, load_trained
 from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.words import run_title
@@ -54,10 +53,15 @@ def bank_for(spec: DataParams, split: str) -> ImageBank:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training run."""
+    """A finished training run.
+
+    Attributes:
+        file: of the weights, in the folder.
+    """
 
     spec: Spec
     folder: Path
+    file: str = WEIGHTS
 
     @cached_property
     def result(self) -> dict:
@@ -82,9 +86,13 @@ class Run:
         return student_interval(torch.tensor(self.history["seconds"].to_numpy()))
 
     @cached_property
+    def _trained(self) -> Trained:
+        return load_trained(self.folder / self.file)
+
+    @property
     def learner(self) -> PrototypicalLearner:
-        """The learner with the best epoch's weights, in evaluation mode."""
-        return load_trained(self.folder / WEIGHTS).learner
+        """The learner with the best epoch's weights, as others get them, in evaluation mode."""
+        return self._trained.learner
 
     @cached_property
     def _features(self) -> dict[str, Features]:
@@ -101,23 +109,21 @@ class Run:
     def class_means(self) -> torch.Tensor:
         """Means of the training classes' images as queries are compared, ``(n_classes, d)``.
 
-        They are kept in the run's folder, where ``weights.read_class_means`` finds them.
+        They are kept with the weights.
         """
-        path = self.folder / CLASS_MEANS
-        if (kept := find_class_means(path, self.spec)) is not None:
-            return kept
+        if self._trained.kept_means is not None:
+            return self._trained.kept_means
         bank = bank_for(self.spec, "train")
         features = encode(self.learner, bank, default_device())
         noise = stream("class means noise")
         queries = query_features(self.learner, features, self.spec.n_aug_test, noise)
         means = class_means(queries, bank.labels)
-        write_array(path, means.cpu().numpy())
-        return means
+        return keep_class_means(self._trained.path, means)
 
-    @cached_property
+    @property
     def weights_hash(self) -> str:
-        """Twelve hex digits of the weights file's SHA-256."""
-        return hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:12]
+        """Twelve hex digits of the weights that the test uses, as others get them."""
+        return self._trained.fingerprint
 
     def evaluate(
         self,
@@ -184,7 +190,8 @@ class Run:
         n_way, _, n_query = self._test_shape(n_shot)
         data = bank_for(self.spec, split).fingerprint[:8]
         shape = f"{n_way}way-{n_shot}shot-{n_aug}aug-{n_query}query"
-        return f"{split}-{shape}-{n_episodes}-{data}{'-calibrated' if calibrated else ''}"
+        name = f"{split}-{shape}-{n_episodes}-{data}-{self.weights_hash[:8]}"
+        return f"{name}-calibrated" if calibrated else name
 
 
 def run(spec: Spec) -> Run:
@@ -237,4 +244,4 @@ def _make(spec: Spec, folder: Path) -> None:
 def _pretrained(spec: Spec, bank: ImageBank) -> dict[str, torch.Tensor]:
     """Weights of the classifier this run starts from; trained once for all runs alike."""
     classifier = spec.pretraining(len(bank.class_names), len(bank.labels))
-    return run(classifier).learner.cpu().state_dict()
+    return load_state(run(classifier).folder / WEIGHTS)

@@ -16,7 +16,7 @@ from fewshot_lib.learning.evaluation import Features, encode, predict
 from fewshot_lib.learning.intervals import Interval, interval
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
-from fewshot_lib.learning.weights import load_trained, read_class_means
+from fewshot_lib.learning.weights import load_trained
 
 TESTCASES = "val_testcase.csv"  # beside val.csv
 
@@ -50,7 +50,7 @@ def predict_testcases(
     cases = read_testcases(testcases)
     ids, paths = _image_files(cases, images_csv, images_dir)
     trained = load_trained(weights)
-    means = read_class_means(weights, trained.spec) if calibrated else None
+    means = trained.class_means if calibrated else None
     features = encode(trained.learner, trained.bank(paths), default_device())
     support, query = _to_indices(cases, ids)
     positions = _solve(trained.learner, features, support, query, means)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from fewshot_lib.errors import InputError
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.steps import Episode, Metrics, Optimizers, descend, draw_noise, snapshot
 from fewshot_lib.networks import losses
@@ -43,6 +44,12 @@ class AdversarialLearner(PrototypicalLearner):
         before = torch.inf if spec.batches == "joint" else _FIRST_LOSS
         self.register_buffer("generator_loss", torch.tensor(before))
 
+    @property
+    def training_only(self) -> tuple[str, ...]:
+        """Everything but the extractor, unless the test hallucinates too."""
+        test_uses = {"generator"} if self.spec.n_aug_test else set()
+        return tuple({"generator", "discriminator", "generator_loss"} - test_uses)
+
     def raw(self, images: torch.Tensor) -> torch.Tensor:
         return self.net.encoder(images).flatten(1)
 
@@ -65,6 +72,8 @@ class AdversarialLearner(PrototypicalLearner):
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
     ) -> torch.Tensor:
+        if not hasattr(self, "generator"):
+            raise InputError("these weights are for the test, which uses no generator")
         real = self.net.mlp(raw)
         mixed = self.generator.mix(real, self.noise(real, n_aug, generator))
         return self.distance.prepare(mixed)

@@ -19,6 +19,8 @@ class ClassificationLearner(PrototypicalLearner):
     training asks for what is compared later (Gidaris and Komodakis 2018).
     """
 
+    training_only = ("head",)
+
     def __init__(self, spec: Spec):
         super().__init__(spec)
         self.head = nn.Linear(feature_size(spec.image_size), spec.n_classes)

@@ -32,6 +32,7 @@ class PrototypicalLearner(nn.Module):
     network: type[nn.Module] = PrototypicalNet
     encoder_name = "net.extractor"  # in the state dict
     compiled = ("episode_loss",)  # methods that are, where the plan says so
+    training_only: tuple[str, ...] = ()  # parts that the test does without
 
     def __init__(self, spec: Spec):
         super().__init__()

@@ -26,7 +26,7 @@ from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import encode, predict
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import seeded, stream
-from fewshot_lib.learning.weights import CLASS_MEANS, load_trained, save_weights
+from fewshot_lib.learning.weights import MEANS_FILE, load_trained, save_weights
 from fewshot_lib.report import contact_sheet
 
 COLOURS = {"blue": (0, 0, 1), "green": (0, 1, 0), "red": (1, 0, 0)}
@@ -204,13 +204,13 @@ def test_a_calibrated_prototype_leans_the_less_the_more_supports_it_has(photos, 
 
 
 def test_the_command_leans_on_the_means_beside_the_weights(run, photos):
-    means, flags = photos / CLASS_MEANS, ("--calibrated",)
-    write_array(means, np.ones((2, 64), np.float32))
+    means, flags = photos / MEANS_FILE, ("--calibrated",)
+    write_array(means, np.ones((2, 64), np.float16))
     assert run(flags=flags).exit_code == 0
     leaning = table(photos / "out.csv")
     assert run().exit_code == 0
     assert leaning != table(photos / "out.csv")
-    write_array(means, np.zeros((2, 65), np.float32))
+    write_array(means, np.zeros((2, 65), np.float16))
     refused = run(flags=flags)
     assert refused.exit_code == 2
     assert refused.stderr == (

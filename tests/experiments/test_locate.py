@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.folders import STATUS
-from fewshot_lib.experiments.lookup import _best_run, weights_file
+from fewshot_lib.experiments.folders import STATUS, find_network
+from fewshot_lib.experiments.lookup import weights_file
 from fewshot_lib.experiments.runs import RESULT, run
 from fewshot_lib.experiments.status import COMPLETE, FAILED, Status
 from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.spec.problems import PROBLEMS
+
+
+def find(run: str | None = "best", profile: str | None = None, problem: int | None = None) -> Path:
+    """The weights file that a command with these options uses."""
+    return weights_file(find_network(run, profile, problem), problem)
 
 
 @pytest.fixture
@@ -55,14 +60,14 @@ def set_accuracy(folder: Path, accuracy: float) -> None:
 
 
 def test_best_is_the_run_with_the_highest_validation_accuracy(runs):
-    assert _best_run("quick").spec == runs["problem2"].spec
+    assert find() == runs["problem2"].folder / WEIGHTS
     set_accuracy(runs["problem1"].folder, 0.7)
-    assert weights_file("best") == runs["problem1"].folder / WEIGHTS
+    assert find("best") == runs["problem1"].folder / WEIGHTS
 
 
 @pytest.mark.parametrize("problem", [1, 2, 3])
 def test_the_best_of_one_problem_is_its_main_run(runs, problem):
-    path = weights_file("best", "quick", problem)
+    path = find("best", "quick", problem)
     assert path == runs[f"problem{problem}"].folder / WEIGHTS
     assert path.is_file()
 
@@ -70,21 +75,21 @@ def test_the_best_of_one_problem_is_its_main_run(runs, problem):
 def test_afhn_takes_part_in_the_whole_report_but_is_not_problem_3(runs, params):
     afhn = run(params["problem3"].adversarial_spec("afhn"))
     set_accuracy(afhn.folder, 0.9)
-    assert _best_run("quick") == afhn
-    assert _best_run("quick", 3).spec == runs["problem3"].spec
+    assert find() == afhn.folder / WEIGHTS
+    assert find(problem=3) == runs["problem3"].folder / WEIGHTS
 
 
 def test_profiles_are_told_apart(runs, project, params):
     write_report(project, {"problem1": params["problem1"]}, "mine")
-    assert _best_run("mine").spec == runs["problem1"].spec
+    assert find(profile="mine") == runs["problem1"].folder / WEIGHTS
     with pytest.raises(InputError, match="Problem 2 of report 'mine' is not finished"):
-        _best_run("mine", 2)
+        find("best", "mine", 2)
 
 
 def test_nothing_is_trained_to_find_the_best(project, params):
     write_report(project, params)
     with pytest.raises(InputError) as caught:
-        weights_file("best")
+        find("best")
     assert str(caught.value) == "report 'quick' is not finished: fewshot report quick"
     assert not list((project / "reports").rglob(WEIGHTS))
 
@@ -92,9 +97,9 @@ def test_nothing_is_trained_to_find_the_best(project, params):
 @pytest.mark.parametrize("state", ["running", FAILED])
 def test_an_unfinished_problem_does_not_count(runs, project, params, state):
     write_report(project, params, problem2=state)
-    assert _best_run("quick").spec == runs["problem3"].spec
+    assert find() == runs["problem3"].folder / WEIGHTS
     with pytest.raises(InputError) as caught:
-        weights_file("best", "quick", 2)
+        find("best", "quick", 2)
     assert str(caught.value) == (
         "Problem 2 of report 'quick' is not finished: fewshot report quick --only problem2"
     )
@@ -103,19 +108,19 @@ def test_an_unfinished_problem_does_not_count(runs, project, params, state):
 def test_an_unfinished_report_is_named_with_the_command_that_finishes_it(project, params):
     write_report(project, params, **dict.fromkeys(params, "running"))
     with pytest.raises(InputError, match=r"^report 'quick' is not finished: fewshot report quick$"):
-        weights_file("best")
+        find("best")
 
 
 def test_an_unknown_report_suggests_a_near_one(project, params):
     write_report(project, params, "laptop")
     with pytest.raises(InputError) as caught:
-        weights_file("best", "latpop")
+        find("best", "latpop")
     assert str(caught.value) == "there is no report 'latpop' (did you mean 'laptop'?)"
 
 
 def test_without_any_report_the_remedy_is_to_make_one(project):
     with pytest.raises(InputError) as caught:
-        weights_file("best")
+        find("best")
     assert str(caught.value) == "there is no report 'quick' (make it: fewshot report quick)"
 
 
@@ -136,21 +141,21 @@ def test_a_damaged_report_is_named(project, text):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\xff" if text == "\\xff" else text.encode())
     with pytest.raises(InputError) as caught:
-        weights_file("best")
+        find("best")
     assert str(caught.value) == f"{path} is damaged: make the report again"
 
 
 def test_a_folder_stands_for_the_weights_in_it(tmp_path):
-    assert weights_file(str(tmp_path)) == tmp_path / WEIGHTS
+    assert find(str(tmp_path)) == tmp_path / WEIGHTS
 
 
 def test_a_file_stands_for_itself(tmp_path):
     path = tmp_path / "mine.safetensors"
     path.touch()
-    assert weights_file(str(path), "no such profile", 3) == path
+    assert find(str(path), "no such profile", 3) == path
 
 
 def test_a_tilde_is_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "run").mkdir()
-    assert weights_file("~/run") == tmp_path / "run" / WEIGHTS
+    assert find("~/run") == tmp_path / "run" / WEIGHTS

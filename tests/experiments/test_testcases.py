@@ -21,7 +21,7 @@ from fewshot_lib.experiments.runs import bank_for, run
 from fewshot_lib.experiments.testcases import TESTCASES, evaluate_testcases, predict_testcases
 from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.learning.randomness import stream
-from fewshot_lib.learning.weights import CLASS_MEANS
+from fewshot_lib.learning.weights import MEANS_FILE
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -275,7 +275,7 @@ def test_the_command_calibrates_once_the_run_has_been(command, solved, tree):
     arguments = "predict", "--calibrated", "--run", solved.folder, *files(tree)
     early = command(*arguments)
     assert early.exit_code == 2
-    missing = solved.folder / CLASS_MEANS
+    missing = solved.folder / MEANS_FILE
     assert early.stderr == f"fewshot: there is no {missing}: reports make it for their main runs\n"
     assert not (tree / "pred.csv").exists()
     expected = evaluate_testcases(solved, calibrated=True)

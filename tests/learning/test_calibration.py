@@ -15,7 +15,7 @@ from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.learning.evaluation import Features, evaluate
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
-from fewshot_lib.learning.weights import CLASS_MEANS, read_class_means
+from fewshot_lib.learning.weights import MEANS_FILE, load_trained
 from fewshot_lib.networks.distances import make_distance
 from fewshot_lib.notebook.summary import differences_to_first, evaluate_all
 
@@ -81,19 +81,19 @@ def test_a_run_s_class_means_are_of_its_training_images(make_spec):
     made = run(make_spec(epochs=1))
     labels = bank_for(made.spec, "train").labels
     expected = made.features("train").embedded[labels == 2].mean(0)
-    assert torch.allclose(made.class_means[2], expected, atol=1e-5)
+    assert torch.allclose(made.class_means[2], expected, atol=1e-3)
 
 
 def test_class_means_are_kept_and_made_again_if_damaged(make_spec):
     made = run(make_spec(epochs=1))
-    means, path = made.class_means, made.folder / CLASS_MEANS
-    assert torch.equal(read_class_means(made.folder / WEIGHTS, made.spec), means)
+    means, path = made.class_means, made.folder / MEANS_FILE
+    assert torch.equal(load_trained(made.folder / WEIGHTS).class_means, means)
     path.write_bytes(b"no array")
     with pytest.raises(InputError, match="does not fit: delete it"):
-        read_class_means(made.folder / WEIGHTS, made.spec)
+        assert load_trained(made.folder / WEIGHTS).class_means is None
     assert torch.equal(Run(made.spec, made.folder).class_means, means)
-    assert torch.equal(read_class_means(made.folder / WEIGHTS, made.spec), means)
-    write_array(path, means[:, 1:].numpy())  # of another network
+    assert torch.equal(load_trained(made.folder / WEIGHTS).class_means, means)
+    write_array(path, means[:, 1:].half().numpy())  # of another network
     assert torch.equal(Run(made.spec, made.folder).class_means, means)
 
 

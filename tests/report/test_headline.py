@@ -1,11 +1,11 @@
-"""A report's headline is kept, recorded and shown in README, with the runs it comes from."""
+"""A report's headline is kept and shown in README, with the runs it comes from."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.folders import HEADLINE
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.learning.intervals import Interval
@@ -13,7 +13,7 @@ from fewshot_lib.notebook.published import TEST_CASES
 from fewshot_lib.report import headline
 
 ROOT = Path(__file__).parents[2]
-RECORDED = sorted(ROOT.glob(f"reports/reference/*/{headline.FILE}"))
+RECORDED = sorted(ROOT.glob(f"reports/reference/*/{HEADLINE}"))
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def report(make_spec, tmp_path, monkeypatch):
 
 def test_accuracies_are_kept_with_their_runs(report):
     folder, runs, judged = report
-    (entry,) = json.loads((folder / headline.FILE).read_text())["val"]
+    (entry,) = json.loads((folder / HEADLINE).read_text())["val"]
     assert entry["runs"] == [runs["Problem 1"].first.folder.name]
     assert tuple(entry["accuracy"]) == tuple(judged["Problem 1"])
     assert entry["against Problem 1"] is None
@@ -40,35 +40,9 @@ def test_accuracies_are_kept_with_their_runs(report):
 def test_a_second_split_joins_the_first(report):
     folder, runs, judged = report
     headline.keep(runs, judged, {"Problem 1": Interval(0.01, 0.02, 30)}, "test")
-    kept = json.loads((folder / headline.FILE).read_text())
+    kept = json.loads((folder / HEADLINE).read_text())
     assert kept["test"][0]["against Problem 1"] == [0.01, 0.02, 30]
     assert kept["val"][0]["against Problem 1"] is None
-
-
-def test_a_recorded_report_is_in_readme_s_table(report, tmp_path):
-    folder, runs, judged = report
-    for name in ("result.json", "notes.txt"):
-        (folder / name).write_text(name)
-    (folder / "index.html").write_text("<td>/home/me/images</td>")
-    parameters = {"problem1": {"data_dir": "/home/me/images"}, "problem2": {}}
-    notebooks = {name: {"parameters": some} for name, some in parameters.items()}
-    (folder / "run.json").write_text(json.dumps({"notebooks": notebooks}))
-    readme = tmp_path / "reports" / "reference" / "README.md"
-    readme.parent.mkdir(parents=True, exist_ok=True)
-    readme.write_text(f"before\n{headline.BEGIN}\nold\n{headline.END}\nafter\n")
-    headline.main(["tiny"])
-    target = tmp_path / "reports" / "reference" / "tiny"
-    names = {"index.html", "result.json", "run.json", headline.FILE}
-    assert {path.name for path in target.iterdir()} == names
-    assert (target / "index.html").read_text() == "<td>FOLDER</td>"
-    assert "/home/me" not in (target / "run.json").read_text()
-    text = readme.read_text()
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
-    accuracy = judged["Problem 1"]
-    assert f"| {100 * accuracy.mean:.2f} ± {100 * accuracy.ci95:.2f} (30 episodes) |" in text
-    assert f"`{runs['Problem 1'].first.folder.name}`" in text
-    headline.main([])
-    assert readme.read_text() == text
 
 
 def test_the_table_shows_test_classes_where_there_are_any(report, tmp_path):
@@ -77,7 +51,7 @@ def test_the_table_shows_test_classes_where_there_are_any(report, tmp_path):
     target.mkdir(parents=True)
     for split, words in (("val", "validation, 3-way"), ("test", "test, 3-way")):
         headline.keep(runs, judged, {}, split)
-        (target / headline.FILE).write_bytes((folder / headline.FILE).read_bytes())
+        (target / HEADLINE).write_bytes((folder / HEADLINE).read_bytes())
         (line,) = headline._rows()
         assert words in line
 
@@ -87,17 +61,12 @@ def test_the_original_stands_beside_the_course_s_test_cases(report, tmp_path):
     target = tmp_path / "reports" / "reference" / "tiny"
     target.mkdir(parents=True)
     headline.keep(runs, judged, {}, TEST_CASES)
-    kept = json.loads((folder / headline.FILE).read_text())
+    kept = json.loads((folder / HEADLINE).read_text())
     kept |= {"data": "mini_imagenet, 84 px", "protocol": "5-way 1-shot"}
-    (target / headline.FILE).write_text(json.dumps(kept))
+    (target / HEADLINE).write_text(json.dumps(kept))
     on_episodes, on_cases = (line.split(" | ") for line in headline._rows())
     assert (on_episodes[2], on_cases[2]) == ("–", "47.64")
     assert "the course's test cases" in on_cases[0]
-
-
-def test_a_report_that_is_not_there_is_named(report):
-    with pytest.raises(InputError, match="holds no finished report: make report PROFILE=other"):
-        headline.main(["other"])
 
 
 def test_readme_s_table_is_that_of_the_recorded_reports():
