@@ -4,24 +4,21 @@ from pathlib import Path
 
 import nbformat
 
-from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
+from fewshot_lib.spec.problems import NOTEBOOKS
 
-CHECK = "from fewshot_lib.spec import PROBLEMS\nparams = PROBLEMS[{!r}].from_namespace(globals())"
-
-
-def parameters_source(name: str) -> str:
-    """A parameters cell with every field of the problem at its default."""
-    values = PROBLEMS[name]().model_dump().items()
-    return "\n".join(f"{key} = {value!r}  # meaning of {key}" for key, value in values)
+LOAD = """from fewshot_lib.spec.profiles import notebook_params
+params = notebook_params({!r}, globals())"""
+PARAMETERS = 'profile = "quick"  # a folder of params/\nepochs = None'
 
 
-def write_notebook(root: Path, name: str, cells: list[str], parameters: str | None = None) -> Path:
-    """A notebook of ``name``; a cell that begins with ``#`` and a space is Markdown."""
-    parameters = parameters_source(name) if parameters is None else parameters
+def write_notebook(root: Path, name: str, cells: list[str], parameters: str = PARAMETERS) -> Path:
+    """A notebook of ``name``, and its profile; a cell that begins with ``# `` is Markdown."""
+    if not (root / "params" / "quick" / f"{name}.yaml").is_file():
+        write_params(root, "quick", name, "")
     tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_markdown_cell("# A small notebook"), tagged]
-    notebook.cells.append(nbformat.v4.new_code_cell(CHECK.format(name)))
+    notebook.cells.append(nbformat.v4.new_code_cell(LOAD.format(name)))
     for source in cells:
         is_text = source.startswith(("# ", "## "))
         new_cell = nbformat.v4.new_markdown_cell if is_text else nbformat.v4.new_code_cell

@@ -5,7 +5,20 @@ import click
 from fewshot_lib.cli.options import engine_options
 
 
-@click.command()
+class _Report(click.Command):
+    """Explains the parameters at the end of its help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from fewshot_lib.spec.problems import PROBLEMS
+        from fewshot_lib.spec.words import value_text
+
+        fields = {k: f for model in PROBLEMS.values() for k, f in model.model_fields.items()}
+        rows = [(k, f"{f.description} [{value_text(f.default)}]") for k, f in fields.items()]
+        with formatter.section("Parameters for --set [what holds unless the profile says more]"):
+            formatter.write_dl(rows)
+
+
+@click.command(cls=_Report)
 @click.argument("profile", default="quick")
 @click.option("--only", multiple=True, metavar="PROBLEM", help="Run these alone: problem1,problem2")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")

@@ -134,7 +134,7 @@ def read_run(folder: Path) -> Run:
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise InputError(f"{path}: expected lines of the form 'name: value'")
     try:
-        run = Run(Spec.stored(values), folder)
+        run = Run(Spec.from_stored(values), folder)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     _check_results(run)

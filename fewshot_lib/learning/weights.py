@@ -113,7 +113,7 @@ def load_trained(path: Path) -> Trained:
     about, weights = _read(path)
     try:
         mean, std = (_three_numbers(about[name]) for name in ("mean", "std"))
-        spec = Spec.stored(about["spec"])
+        spec = Spec.from_stored(about["spec"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} was not written by this version: {error}") from None
     means = weights.pop(CLASS_MEANS, None)

@@ -13,6 +13,7 @@ from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.notebook.tables import testcases_accuracy
 from fewshot_lib.progress import duration
+from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS, ReportParams
 from fewshot_lib.spec.profiles import load_params
@@ -25,15 +26,24 @@ def _report_status() -> dict[str, Any]:
     return json.loads(path.read_text("utf-8")) if folder and path.is_file() else {}
 
 
-def finished_params(profile: str) -> dict[str, ReportParams]:
+class _SummaryParams(Params):
+    profile: str
+
+
+def finished_params(namespace: dict[str, Any]) -> dict[str, ReportParams]:
     """Parameters of the notebooks that came to their end, by problem.
 
     Args:
-        profile: whose parameters to take when no report is being made, as in JupyterLab.
+        namespace: the notebook's ``globals()``; its ``profile`` names whose parameters to take
+            when no report is being made, as in JupyterLab.
+
+    Raises:
+        InputError: the notebook's parameters cell names anything else, or no profile there is.
     """
+    params = _SummaryParams.from_namespace(namespace)
     notebooks = _report_status().get("notebooks")
     if notebooks is None:
-        return load_params(profile, list(PROBLEMS))
+        return load_params(params.profile, list(PROBLEMS))
     return complete_params(notebooks)
 
 

@@ -110,7 +110,8 @@ class _Report:
     def run_one(self, name: str, display: Display) -> None:
         """Execute and render one notebook; its entry says how it went."""
         target = self.folder / f"{NOTEBOOKS[name]}.ipynb"
-        values = self.params[name].model_dump() if name in self.params else {}
+        params = self.params.get(name)
+        values = params.model_dump() if params else {}
         self.status.start(name, notebook=target.name, parameters=values)
         self.refresh()
         display.start(name)
@@ -118,7 +119,8 @@ class _Report:
         os.environ[REPORT] = str(self.folder)  # where the summary finds run.json
         try:
             with self.results.collected(name):
-                run_notebook(notebook_path(name), target, values, display.on_cell, display)
+                given = {"profile": self.status.profile, **values}
+                run_notebook(notebook_path(name), target, given, display.on_cell, display)
         except NotebookError as error:
             if error.is_input:
                 self.wrong_input.add(name)
@@ -146,9 +148,9 @@ class _Report:
         return self.refresh()
 
     def write_page(self, name: str, executed: Path, page: str, notice: str | None) -> None:
-        images = notebook_path(name).parent
+        images, params = notebook_path(name).parent, self.params.get(name)
         footer = self.footer(name)
-        render_notebook(executed, self.folder / page, self.pages(), footer, notice, images)
+        render_notebook(executed, self.folder / page, self.pages(), footer, notice, images, params)
 
     def missing(self) -> str | None:
         """One sentence that names what is not there."""

@@ -1,6 +1,5 @@
 """One notebook, executed with papermill in a kernel of this very Python."""
 
-import ast
 import errno
 import logging
 import sys
@@ -18,7 +17,7 @@ from traitlets import default
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import atomic_file, project_root
-from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
+from fewshot_lib.spec.problems import NOTEBOOKS
 
 
 class ThisPythonSpecs(KernelSpecManager):
@@ -147,42 +146,9 @@ def notebook_path(name: str) -> Path:
 
 
 def check_notebook(name: str) -> None:
-    """Compare a notebook's ``parameters`` cell with the problem's fields.
-
-    Raises:
-        InputError: the cell lacks a field or assigns something that is none.
-    """
-    path, fields = notebook_path(name), set(PROBLEMS[name].model_fields)
-    cell = set(assigned(parameters_cell(path)))
-    for words, odd in (("lacks", fields - cell), ("assigns unknown", cell - fields)):
-        if odd:
-            raise InputError(f"parameters cell of {path.name} {words} {', '.join(sorted(odd))}")
-
-
-def parameters_cell(path: Path) -> str:
-    """Source of the notebook's cell tagged ``parameters``."""
-    import nbformat
-
+    """Raises an InputError if a problem's notebook is missing or cannot be read."""
+    path = notebook_path(name)
     try:
-        cells = nbformat.read(path, as_version=4).cells
+        nbformat.read(path, as_version=4)
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name} cannot be read as a notebook: {error}") from None
-    for cell in cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            return cell.source
-    raise InputError(f"{path.name} has no cell tagged 'parameters'")
-
-
-def assigned(source: str) -> dict[str, ast.expr]:
-    """Names that the top level of ``source`` assigns, with the assigned expressions."""
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError as error:
-        raise InputError(f"parameters cell, line {error.lineno}: {error.msg}") from None
-    found = {}
-    for statement in statements:
-        if isinstance(statement, ast.Assign):
-            found |= {t.id: statement.value for t in statement.targets if isinstance(t, ast.Name)}
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            found[statement.target.id] = statement.value
-    return found

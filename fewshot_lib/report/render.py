@@ -1,10 +1,7 @@
 """An executed notebook as one HTML file that asks the network for nothing."""
 
-import ast
 import copy
-import io
 import sys
-import tokenize
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +11,6 @@ from nbformat import NotebookNode
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import write_text
-from fewshot_lib.report.execute import assigned
 from fewshot_lib.report.markup import (
     FigureError,
     Numbers,
@@ -24,6 +20,7 @@ from fewshot_lib.report.markup import (
     tidy_tables,
 )
 from fewshot_lib.report.pages import HERE, Page, neighbours
+from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.words import value_text
 
 _BANNER, _INJECTED = "papermill-error-cell-tag", "injected-parameters"
@@ -38,6 +35,7 @@ def render_notebook(
     provenance: Mapping[str, str],
     error: str | None = None,
     images: Path | None = None,
+    params: Params | None = None,
 ) -> None:
     """Write ``source`` as the page ``target``.
 
@@ -48,6 +46,7 @@ def render_notebook(
         provenance: what the footer tells, name to value.
         error: why the notebook is incomplete, if it is.
         images: folder that relative links to images start from; that of ``source`` by default.
+        params: shown as a table in place of the parameters cell.
 
     Raises:
         InputError: a figure has no alternative text or cannot be read.
@@ -60,7 +59,7 @@ def render_notebook(
         "metadata": {"name": source.stem, "path": folder},
         "title": _page_title(renderer, source.stem),
         "toc": [heading for heading in renderer.headings if heading[0] in (2, 3)],
-        "parameters": _parameter_rows(notebook),
+        "parameters": _parameter_rows(params) if params else [],
         "provenance": provenance,
         "error": error,
         **neighbours(pages, target.name),
@@ -126,25 +125,10 @@ def _page_title(renderer: Renderer, fallback: str) -> str:
     return renderer.headings[0][2] if renderer.headings else fallback
 
 
-def _parameter_rows(notebook: NotebookNode) -> list[tuple[str, str, str, bool]]:
-    """Name, value, meaning of each parameter, and whether it differs from the notebook's own.
-
-    The meaning is the comment behind the assignment.
-    """
-    tagged = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    if not tagged:
-        return []
-    given = notebook.metadata.get("papermill", {}).get("parameters", {})
-    comments = _comment_lines(tagged[0])
+def _parameter_rows(params: Params) -> list[tuple[str, str, str, bool]]:
+    """Name, value, meaning of each parameter, and whether it differs from its default."""
     rows = []
-    for name, node in assigned(tagged[0]).items():
-        own = ast.literal_eval(node)
-        value = given.get(name, own)
-        rows.append((name, value_text(value), comments.get(node.end_lineno, ""), value != own))
+    for name, field in type(params).model_fields.items():
+        value = getattr(params, name)
+        rows.append((name, value_text(value), field.description, value != field.default))
     return rows
-
-
-def _comment_lines(source: str) -> dict[int, str]:
-    """Line number to the comment on that line."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}

@@ -1,24 +1,28 @@
 """What a run is: typed, validated, hashable by content.
 
-The names here are the names in YAML, notebooks, tables and axis labels.
+The names here are the names in YAML, notebooks, tables and axis labels. Each parameter's default
+and meaning are said here and nowhere else.
 """
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fewshot_lib.spec.checks import Params
 
+Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Several = Annotated[int, Field(ge=2)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Distance = Literal["euclidean", "cosine", "parametric"]
 
-
-SOURCES_USING = {
+_SOURCES_USING = {
     "download": {"omniglot", "cifar_fs"},
     "rotations": {"omniglot"},
     "val_classes": {"folder"},
@@ -29,74 +33,122 @@ SOURCES_USING = {
 class DataParams(Params):
     """Which images."""
 
-    source: Literal["glyphs", "mini_imagenet", "omniglot", "cifar_fs", "folder"] = "glyphs"
-    data_dir: str | None = None
-    download: bool = False  # into data_dir, what is not there yet
-    image_size: Annotated[int, Field(ge=16, le=256)] = 32
-    images_per_class: Annotated[int, Field(ge=2)] | None = None  # None: all there are
-    rotations: bool = True  # omniglot only: a character turned by 90, 180, 270 degrees is another
-    val_classes: list[str] | Share = 0.2  # folder only: names, or a share of all classes
-    test_classes: list[str] | Share = 0.2  # as val_classes; 0 or [] for none
+    source: Literal["glyphs", "mini_imagenet", "omniglot", "cifar_fs", "folder"] = Field(
+        "glyphs",
+        description="glyphs, that is drawn letters, or mini_imagenet, omniglot, cifar_fs, folder",
+    )
+    data_dir: str | None = Field(
+        None, description="folder of the images, for every source but glyphs"
+    )
+    download: bool = Field(False, description="omniglot and cifar_fs: fetch what data_dir lacks")
+    image_size: Annotated[int, Field(ge=16, le=256)] = Field(
+        32, description="width and height in pixels"
+    )
+    images_per_class: Several | None = Field(
+        None, description="images of each class; None: all there are"
+    )
+    rotations: bool = Field(
+        True, description="omniglot: a character turned by 90, 180 or 270 degrees is a new class"
+    )
+    val_classes: list[str] | Share = Field(
+        0.2, description="folder: names of the validation classes, or their share of all"
+    )
+    test_classes: list[str] | Share = Field(
+        0.2, description="folder: as val_classes, for the test; 0 or []: none"
+    )
 
-    @model_validator(mode="after")
-    def _suits_its_source(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
         if self.source != "glyphs" and self.data_dir is None:
-            raise ValueError(f"source '{self.source}' needs its folder: set data_dir")
-        for name, sources in SOURCES_USING.items():
+            yield f"source '{self.source}' needs its folder: set data_dir"
+        for name, sources in _SOURCES_USING.items():
             default = type(self).model_fields[name].default
             if self.source not in sources and getattr(self, name) != default:
-                raise ValueError(f"source '{self.source}' does not use {name}: leave it out")
-        return self
+                yield f"source '{self.source}' does not use {name}: leave it out"
 
 
 class TrainingParams(DataParams):
     """How a network is trained, and the episodes it is judged on."""
 
-    n_way: Annotated[int, Field(ge=2)] = 5
-    n_shot: Count = 1
-    n_query: Count | None = None  # per class; None: as many as shots, as in the original
-    distance: Literal["euclidean", "cosine", "parametric"] = "euclidean"
-    distance_scale: Positive | None = None  # initial value of a learnable factor; None: no factor
-    distance_normalise: bool = False  # divide by the feature size
-    init: Literal["normal", "kaiming"] = "normal"
-    # How supports and queries pass in training: as one batch or, as in the original, as two. Batch
-    # norm and the discriminator see batches; and two let λ start at the original's 0.005, not at 0.
-    batches: Literal["joint", "apart"] = "joint"
+    n_way: Several = Field(5, description="classes of a training episode")
+    n_shot: Count = Field(1, description="support images per class")
+    n_query: Count | None = Field(
+        None, description="query images per class; None: as many as shots, as in the original"
+    )
+    distance: Distance = Field("euclidean", description="euclidean (squared), cosine or parametric")
+    distance_scale: Positive | None = Field(
+        None, description="initial value of a learnable factor on the logits; None: no factor"
+    )
+    distance_normalise: bool = Field(
+        False, description="whether the distance is divided by the number of features"
+    )
+    init: Literal["normal", "kaiming"] = Field(
+        "normal",
+        description="of convolutions: normal, that is N(0, 1) as in the original, or kaiming",
+    )
+    # Batch norm and the discriminator see batches; and two let λ start at the original's 0.005, not
+    # at 0.
+    batches: Literal["joint", "apart"] = Field(
+        "joint",
+        description="of supports and queries in training: joint, or apart as in the original",
+    )
 
-    epochs: Count = 1
-    episodes: Count = 100  # per epoch
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    lr: Positive = 1e-3
-    momentum: Fraction = 0.9  # sgd only
-    weight_decay: NonNegative = 0.012
-    lr_schedule: Literal["step", "cosine"] = "step"
-    lr_step: Count = 20  # epochs between two decays
-    lr_gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
-    lr_warmup: Annotated[int, Field(ge=0)] = 0  # epochs in which the rate rises to lr
-    episodes_per_step: Count = 1  # their gradients are averaged
-    ema: Share = 0.0  # decay of the average over steps whose weights are kept; 0: the last ones
-    pretrain_epochs: Annotated[int, Field(ge=0)] = 0  # as a classifier of the training classes
-    pretrain_lr: Positive | None = None  # None: as lr
-    pretrain_head: Literal["linear", "cosine"] = "linear"  # what that classifier scores by
-    augment: list[Literal["flip", "crop", "jitter", "rotate"]] = []
-    seed: Annotated[int, Field(ge=0)] = 0
+    epochs: Count = Field(1, description="a validation follows each")
+    episodes: Count = Field(100, description="training episodes of an epoch")
+    optimizer: Literal["sgd", "adam"] = Field("sgd", description="sgd or adam")
+    lr: Positive = Field(1e-3, description="learning rate at first")
+    momentum: Fraction = Field(0.9, description="of sgd")
+    weight_decay: NonNegative = Field(0.012, description="of all weights")
+    lr_schedule: Literal["step", "cosine"] = Field(
+        "step", description="how the learning rate falls: step, or cosine down to nothing"
+    )
+    lr_step: Count = Field(20, description="epochs between two steps of the learning rate")
+    lr_gamma: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="factor of the learning rate at each step"
+    )
+    lr_warmup: Whole = Field(0, description="epochs in which the learning rate rises to lr")
+    episodes_per_step: Count = Field(1, description="episodes whose gradients are averaged")
+    ema: Share = Field(
+        0.0, description="decay of the average over steps whose weights are kept; 0: the last ones"
+    )
+    pretrain_epochs: Whole = Field(
+        0, description="epochs as a classifier of all training classes, before the episodes"
+    )
+    pretrain_lr: Positive | None = Field(
+        None, description="learning rate of that classifier; None: lr"
+    )
+    pretrain_head: Literal["linear", "cosine"] = Field(
+        "linear", description="what that classifier scores classes by: linear or cosine"
+    )
+    augment: list[Literal["flip", "crop", "jitter", "rotate"]] = Field(
+        [], description="random changes of training images: any of flip, crop, jitter, rotate"
+    )
+    seed: Whole = Field(0, description="of all random numbers: same seed, same results")
 
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the encoder in training
-    channels_last: bool | None = None  # memory layout of images; None: where it is faster
-    compile: bool | None = None  # by torch.compile; None: where it pays
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="of the extractor in training: float32, bfloat16, or auto for the faster one",
+    )
+    channels_last: bool | None = Field(
+        None, description="memory layout of images; None: where it is faster"
+    )
+    compile: bool | None = Field(None, description="by torch.compile; None: where it pays")
 
-    n_way_test: Annotated[int, Field(ge=2)] = 5
-    n_shot_test: Count | None = None  # None: as in training
-    n_query_test: Count = 15
-    episodes_val: Count = 200  # to choose the epoch by
-    flip_test: bool = False  # features are means over an image and its mirror image
+    n_way_test: Several = Field(5, description="classes of a validation or test episode")
+    n_shot_test: Count | None = Field(
+        None, description="support images per class there; None: as in training"
+    )
+    n_query_test: Count = Field(15, description="query images per class there")
+    episodes_val: Count = Field(200, description="validation episodes that choose the best epoch")
+    flip_test: bool = Field(
+        False, description="whether features are means over an image and its mirror image"
+    )
 
-    @model_validator(mode="after")
-    def _reaches_its_learning_rate(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
         if self.lr_warmup > self.epochs:
             words = f"lr_warmup={self.lr_warmup} is longer than the training, epochs={self.epochs}"
-            raise ValueError(f"{words}: lower it")
-        return self
+            yield f"{words}: lower it"
 
 
 USED_BY = {
@@ -110,13 +162,12 @@ USED_BY = {
     "variant": {"adversarial"},
     "gan_lr": {"adversarial"},
     "fake_weight": {"adversarial"},
-}
+}  # parameter of a Spec to the methods that use it; all use what is not named here
 
-
-COSINE_HEAD_SCALE = 10.0  # initial value; it is learned
+_COSINE_HEAD_SCALE = 10.0  # initial value; it is learned
 
 # What is about a run's episodes and says nothing to a classifier of all classes.
-OF_EPISODES = {"n_way", "n_shot", "n_query", "n_shot_test", "batches", "flip_test"} | {
+_OF_EPISODES = {"n_way", "n_shot", "n_query", "n_shot_test", "batches", "flip_test"} | {
     "distance",
     "distance_scale",
     "distance_normalise",
@@ -128,18 +179,39 @@ _GONE = {"gan_weight": 0.1}  # fields of earlier versions: a run that has the de
 class Spec(TrainingParams):
     """One training run: all that decides its weights, and nothing else."""
 
-    method: Literal["prototypical", "hallucination", "adversarial", "classification"] = (
-        "prototypical"
+    method: Literal["prototypical", "hallucination", "adversarial", "classification"] = Field(
+        "prototypical",
+        description="prototypical, hallucination, adversarial, or classification for pretraining",
     )
-    n_classes: Annotated[int, Field(ge=0)] = 0  # classification only: all training classes
-    n_aug: Annotated[int, Field(ge=0)] = 0  # hallucinated features per support in training
-    n_aug_test: Annotated[int, Field(ge=0)] | None = None  # None: as in training
-    mix_queries: bool = False  # hallucination only: queries too, as in the original
-    residual: bool = False  # hallucination only: fakes start as copies of the real feature
-    hallucinator_lr: Positive | None = None  # hallucination only: at first; None: as lr
-    variant: Literal["original", "afhn"] = "original"  # adversarial only
-    gan_lr: Positive = 1e-4  # adversarial only: Adam of generator and discriminator
-    fake_weight: Positive | None = None  # adversarial only; None: 0.5 / the generator's loss
+    n_classes: Whole = Field(0, description="classification: of the training split, all of them")
+    n_aug: Whole = Field(
+        0, description="hallucination: hallucinated features per support in training, M"
+    )
+    n_aug_test: Whole | None = Field(
+        None, description="hallucinated features per support in the test; None: as in training"
+    )
+    mix_queries: bool = Field(
+        False,
+        description="hallucination: queries too are mixed with hallucinated features, as in the "
+        "original",
+    )
+    residual: bool = Field(
+        False,
+        description="hallucination: hallucinated features start as copies of the real one",
+    )
+    hallucinator_lr: Positive | None = Field(
+        None, description="hallucination: the hallucinator's learning rate at first; None: lr"
+    )
+    variant: Literal["original", "afhn"] = Field(
+        "original", description="adversarial: losses of the original report, or of afhn"
+    )
+    gan_lr: Positive = Field(
+        1e-4, description="adversarial: learning rate of generator and discriminator, by Adam"
+    )
+    fake_weight: Positive | None = Field(
+        None,
+        description="adversarial: of hallucinated episodes' loss; None: 0.5 / the generator's loss",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -149,18 +221,17 @@ class Spec(TrainingParams):
         filled = {"n_query": n_shot, "n_shot_test": n_shot, "n_aug_test": values.get("n_aug", 0)}
         return values | {k: v for k, v in filled.items() if values.get(k) is None}
 
-    @model_validator(mode="after")
-    def _takes_what_its_method_uses(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
         for name, methods in USED_BY.items():
             default = 0 if name == "n_aug_test" else type(self).model_fields[name].default
             if self.method not in methods and getattr(self, name) != default:
-                raise ValueError(f"method '{self.method}' does not use {name}: leave it out")
+                yield f"method '{self.method}' does not use {name}: leave it out"
         if self.method == "classification" and self.n_classes < 2:
-            raise ValueError("method 'classification' needs n_classes, 2 or more")
-        return self
+            yield "method 'classification' needs n_classes, 2 or more"
 
     @classmethod
-    def stored(cls, values: dict[str, Any]) -> Self:
+    def from_stored(cls, values: dict[str, Any]) -> Self:
         """The spec of a run that may be older than this version; errors are those of ``check``."""
         known = {k: v for k, v in {**values}.items() if (k, v) not in _GONE.items()}
         return cls.check(known)
@@ -171,7 +242,7 @@ class Spec(TrainingParams):
         One for all runs of a recipe, whatever their method, episodes and distance: its batches
         are 20-way with 6 images a class, an epoch has as many images as there are.
         """
-        recipe = self.model_dump(include=set(TrainingParams.model_fields) - OF_EPISODES)
+        recipe = self.model_dump(include=set(TrainingParams.model_fields) - _OF_EPISODES)
         n_way, n_query = min(20, n_classes), 5
         changes = {
             "method": "classification",
@@ -187,7 +258,7 @@ class Spec(TrainingParams):
             "lr_warmup": min(self.lr_warmup, self.pretrain_epochs),
         }
         if self.pretrain_head == "cosine":
-            changes |= {"distance": "cosine", "distance_scale": COSINE_HEAD_SCALE}
+            changes |= {"distance": "cosine", "distance_scale": _COSINE_HEAD_SCALE}
         return self.check(recipe | changes)
 
     def identity(self, data_fingerprint: str) -> str:

@@ -1,19 +1,28 @@
 """The report's problems: the parameters of each notebook and the runs they stand for."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from fewshot_lib.spec.parameters import USED_BY, Count, Positive, Spec, TrainingParams
+from fewshot_lib.spec.parameters import (
+    USED_BY,
+    Count,
+    Distance,
+    Positive,
+    Several,
+    Spec,
+    TrainingParams,
+    Whole,
+)
 
 
 class ReportParams(TrainingParams):
     """What every problem's notebook takes beside the training parameters."""
 
-    episodes_test: Count = 600  # episodes behind every reported accuracy
-    early_epoch: Count = 1  # the epoch that tables call "early"
-    n_seeds: Count = 1  # runs of every setting, with seeds from ``seed`` on
+    episodes_test: Count = Field(600, description="episodes behind every reported accuracy")
+    early_epoch: Count = Field(1, description="the epoch that tables call early")
+    n_seeds: Count = Field(1, description="runs of every setting, with seeds from seed on")
 
     def spec(self, **changes) -> Spec:
         """The run of these parameters, with some of them changed.
@@ -40,9 +49,9 @@ class ReportParams(TrainingParams):
 class CompareParams(ReportParams):
     """Parts that compare settings train each of them alike, smaller than the main run."""
 
-    n_way_compare: Annotated[int, Field(ge=2)] = 5  # training ways
-    n_query_compare: Count | None = None
-    episodes_compare: Count = 100  # per epoch
+    n_way_compare: Several = Field(5, description="n_way of the compared runs")
+    n_query_compare: Count | None = Field(None, description="n_query of the compared runs")
+    episodes_compare: Count = Field(100, description="episodes of the compared runs")
 
     def compare_spec(self, **changes) -> Spec:
         equal = {
@@ -57,16 +66,36 @@ class CompareParams(ReportParams):
         return self.compare_spec(n_shot=n_shot, n_shot_test=n_shot)
 
 
+class HallucinationParams(ReportParams):
+    """Problem 2's network, and maps of what it hallucinates."""
+
+    n_aug: Count = Field(
+        200, description="hallucinated features per support in training, the report's M"
+    )
+    mix_queries: bool = Field(
+        False, description="queries too are mixed with hallucinated features, as in the original"
+    )
+    residual: bool = Field(
+        False, description="whether hallucinated features start as copies of the real one"
+    )
+    hallucinator_lr: Positive | None = Field(
+        None, description="the hallucinator's learning rate at first; None: lr"
+    )
+    tsne_classes: Several = Field(5, description="classes on a feature map")
+    tsne_images: Several = Field(20, description="images of each class on a feature map")
+    tsne_fakes: Count = Field(3, description="hallucinated features of each image on it")
+
+
 class Problem1(CompareParams):
     """Prototypical Network: a main run, three distances, several numbers of shots."""
 
-    distances: list[Literal["euclidean", "cosine", "parametric"]] = [
-        "euclidean",
-        "cosine",
-        "parametric",
-    ]
-    cosine_scale: Positive | None = None  # None: unscaled, as the original
-    shots: list[Count] = [1, 5, 10]
+    distances: list[Distance] = Field(
+        ["euclidean", "cosine", "parametric"], description="compared in 1.2"
+    )
+    cosine_scale: Positive | None = Field(
+        None, description="distance_scale of the cosine in 1.2; None: unscaled, as the original"
+    )
+    shots: list[Count] = Field([1, 5, 10], description="values of K that are compared in 1.3")
 
     def main_spec(self) -> Spec:
         return self.spec()
@@ -85,18 +114,13 @@ class Problem1(CompareParams):
         return {k: self.shot_spec(k) for k in self.shots}
 
 
-class Problem2(CompareParams):
+class Problem2(CompareParams, HallucinationParams):
     """Data hallucination: a main run beside Problem 1's, and several M."""
 
-    n_aug: Annotated[int, Field(ge=1)] = 200  # the report's M, in training
-    n_aug_test: Annotated[int, Field(ge=1)] | None = None  # None: as in training
-    n_augs: list[Annotated[int, Field(ge=0)]] = [0, 1, 10, 50, 100, 200]
-    mix_queries: bool = False  # queries too are mixed with hallucinated features
-    residual: bool = False  # fakes start as copies of the real feature
-    hallucinator_lr: Positive | None = None  # None: as lr
-    tsne_classes: Annotated[int, Field(ge=2)] = 5
-    tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
-    tsne_fakes: Count = 3  # per image
+    n_aug_test: Count | None = Field(None, description="M in the test; None: as in training")
+    n_augs: list[Whole] = Field(
+        [0, 1, 10, 50, 100, 200], description="values of M that are compared in 2.3"
+    )
 
     def main_spec(self) -> Spec:
         return self.spec(method="hallucination")
@@ -115,19 +139,18 @@ class Problem2(CompareParams):
         return self.compare_spec(method="hallucination", n_aug=n_aug, n_aug_test=n_aug)
 
 
-class Problem3(ReportParams):
+class Problem3(HallucinationParams):
     """Improved hallucination: both variants beside Problems 1 and 2."""
 
-    n_aug: Annotated[int, Field(ge=1)] = 200  # Problem 2's M
-    mix_queries: bool = False  # Problem 2's
-    residual: bool = False  # Problem 2's
-    hallucinator_lr: Positive | None = None  # Problem 2's
-    epochs_before: Count | None = None  # of Problems 1 and 2; None: as many as here
-    gan_lr: Positive = 1e-4
-    fake_weight: Positive | None = None
-    tsne_classes: Annotated[int, Field(ge=2)] = 5
-    tsne_images: Annotated[int, Field(ge=2)] = 20  # per class
-    tsne_fakes: Count = 3  # per image
+    epochs_before: Count | None = Field(
+        None, description="epochs of Problems 1 and 2; None: as many as here"
+    )
+    gan_lr: Positive = Field(
+        1e-4, description="learning rate of generator and discriminator, by Adam"
+    )
+    fake_weight: Positive | None = Field(
+        None, description="of hallucinated episodes' loss; None: 0.5 / the generator's loss"
+    )
 
     def main_spec(self) -> Spec:
         return self.adversarial_spec("original")

@@ -1,61 +1,21 @@
-"""Parameters of a report: a profile's YAML files, with changes from the command line."""
+"""Parameters of a report: a profile's files, and what is given on top of them by name.
 
-from collections.abc import Iterable
+``params/PROFILE/common.yaml`` is read by all problems, ``problemN.yaml`` by one. Both say only what
+differs from the models' defaults.
+"""
+
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from fewshot_lib.errors import InputError, did_you_mean
 from fewshot_lib.files import project_root
+from fewshot_lib.spec.namespace import given_names
 from fewshot_lib.spec.parameters import DataParams
 from fewshot_lib.spec.problems import PROBLEMS, ReportParams
 from fewshot_lib.spec.yaml_text import read_yaml
 
-
-def read_params(source: str, data_dir: str | None, settings: Iterable[str]) -> DataParams:
-    """Parameters of a source as the command line gives them; folders start at the shell's.
-
-    Args:
-        settings: ``key=value`` pairs.
-
-    Raises:
-        InputError: source, key or value is wrong.
-    """
-    known = get_args(DataParams.model_fields["source"].annotation)
-    if source not in known:
-        raise InputError(f"unknown source '{source}'{did_you_mean(source, known)}")
-    values = {} if data_dir is None else {"data_dir": data_dir}
-    for setting in settings:
-        key, value = read_setting(setting)
-        if key in values:
-            raise InputError(f"{key} is given twice: give it once")
-        values[key] = value
-    if isinstance(values.get("data_dir"), str):
-        values["data_dir"] = absolute(values["data_dir"], Path.cwd())
-    return DataParams.check({"source": source} | values)
-
-
-def read_setting(setting: str) -> tuple[str, object]:
-    """``key=value`` as a name of ``DataParams`` and a value read as YAML."""
-    key, equals, text = setting.partition("=")
-    key, known = key.strip(), DataParams.model_fields.keys() - {"source"}
-    if not equals:
-        raise InputError(f"--set {setting}: expected the form key=value")
-    if key not in known:
-        raise InputError(f"--set {key}: unknown parameter{did_you_mean(key, known)}")
-    return key, text.strip() if key == "data_dir" else read_yaml(text, f"--set {key}")
-
-
-def problem_names(only: Iterable[str]) -> list[str]:
-    """Names of the problems to run, in the report's order; all of them when none is named.
-
-    Raises:
-        InputError: there is no such problem.
-    """
-    names = [name.strip() for item in only for name in item.split(",") if name.strip()]
-    for name in names:
-        if name not in PROBLEMS:
-            raise InputError(f"unknown problem '{name}'{did_you_mean(name, PROBLEMS)}")
-    return [name for name in PROBLEMS if name in names or not names]
+_COMMON = "common.yaml"
 
 
 def load_params(
@@ -71,66 +31,147 @@ def load_params(
     Raises:
         InputError: profile, key or value is wrong; names the file it comes from.
     """
-    folder = profile_folder(profile)
-    changes = read_settings(settings, names)
-    return {name: problem_params(folder / f"{name}.yaml", name, changes) for name in names}
+    known = {field for name in names for field in PROBLEMS[name].model_fields}
+    changes = _read_settings(settings, known)
+    return {name: _problem_params(profile, name, _own(name, changes)) for name in names}
 
 
-def profile_folder(profile: str) -> Path:
-    """Folder of a profile's YAML files."""
-    root = project_root() / "params"
-    profiles = [path.name for path in root.glob("*") if path.is_dir()]
-    if profile not in profiles:
-        raise InputError(f"unknown profile '{profile}'{did_you_mean(profile, profiles)}")
-    return root / profile
+def notebook_params(name: str, namespace: Mapping[str, Any]) -> ReportParams:
+    """Parameters of a problem as its notebook gives them, over those of the profile it names.
+
+    None stands for the profile's value, except where None is a value of its own.
+
+    Args:
+        name: key of ``PROBLEMS``.
+        namespace: the notebook's ``globals()``.
+
+    Raises:
+        InputError: a name is unknown or a value impossible.
+    """
+    given, fields = given_names(namespace, first="profile"), PROBLEMS[name].model_fields
+    profile = given.pop("profile", None)
+    changes = {
+        key: value
+        for key, value in given.items()
+        if value is not None
+        or key not in fields
+        or (fields[key].default is None and key != "data_dir")
+    }
+    if isinstance(changes.get("data_dir"), str):
+        changes["data_dir"] = absolute(changes["data_dir"], project_root())
+    return _problem_params(profile, name, changes)
 
 
-def problem_params(path: Path, name: str, changes: dict[str, Any]) -> ReportParams:
-    """Parameters of one problem: its file first, then the changes it has fields for."""
-    shown = path.relative_to(project_root())
-    if not path.is_file():
-        raise InputError(f"{shown} is missing: profile '{path.parent.name}' has no {name}")
-    values = read_yaml(path.read_text(encoding="utf-8"), str(shown)) or {}
-    if not isinstance(values, dict):
-        raise InputError(f"{shown}: expected lines of the form 'name: value'")
+def problem_names(only: Iterable[str]) -> list[str]:
+    """Names of the problems to run, in the report's order; all of them when none is named.
+
+    Raises:
+        InputError: there is no such problem.
+    """
+    names = [name.strip() for item in only for name in item.split(",") if name.strip()]
+    for name in names:
+        if name not in PROBLEMS:
+            raise InputError(f"unknown problem '{name}'{did_you_mean(name, PROBLEMS)}")
+    return [name for name in PROBLEMS if name in names or not names]
+
+
+def read_params(source: str, data_dir: str | None, settings: Iterable[str]) -> DataParams:
+    """Parameters of a source as the command line gives them; folders start at the shell's.
+
+    Args:
+        settings: ``key=value`` pairs.
+
+    Raises:
+        InputError: source, key or value is wrong.
+    """
+    known = get_args(DataParams.model_fields["source"].annotation)
+    if source not in known:
+        raise InputError(f"unknown source '{source}'{did_you_mean(source, known)}")
+    folder = [] if data_dir is None else [f"data_dir={data_dir}"]
+    values = _read_settings([*folder, *settings], DataParams.model_fields.keys() - {"source"})
+    return DataParams.check({"source": source} | values)
+
+
+def absolute(folder: str, base: Path) -> str:
+    """The folder's whole path, where a relative one starts at ``base``."""
+    return str((base / Path(folder).expanduser()).resolve())
+
+
+def _problem_params(profile: str, name: str, changes: dict[str, Any]) -> ReportParams:
+    """The profile's values and the changes, validated together.
+
+    Together, not one after the other: a profile may need a data_dir that only the changes give.
+    """
+    folder = _profile_folder(profile)
+    own = _read_file(folder / f"{name}.yaml")
+    if own.pop("profile", profile) != profile:
+        raise InputError(f"params/{profile}/{name}.yaml names another profile: profile: {profile}")
+    common = _own(name, _read_file(folder / _COMMON)) if (folder / _COMMON).is_file() else {}
+    values = common | own
     if isinstance(values.get("data_dir"), str):
         values["data_dir"] = absolute(values["data_dir"], project_root())
-    own = {key: value for key, value in changes.items() if key in PROBLEMS[name].model_fields}
-    # Together, not one after the other: a profile may need a data_dir that only --set gives.
-    return check(name, values | own, f"{shown} with --set" if own else str(shown))
-
-
-def check(name: str, values: dict[str, Any], origin: str) -> ReportParams:
-    """Validate; the message of an error starts with where the values come from."""
-    if not all(isinstance(key, str) for key in values):
-        raise InputError(f"{origin}: parameter names must be text")
     try:
-        params = PROBLEMS[name].check(values)
+        params = PROBLEMS[name].check(values | changes)
         missing = params.data_dir is not None and not Path(params.data_dir).is_dir()
         if missing and not params.download:
             raise InputError(f"data_dir: there is no folder {params.data_dir}")
     except InputError as error:
+        origin = f"params/{profile}, {name}" + (" and what is given by name" if changes else "")
         raise InputError(f"{origin}: {error}") from None
     return params
 
 
-def read_settings(settings: Iterable[str], names: list[str]) -> dict[str, Any]:
-    """``key=value`` pairs as a dict, the values read as YAML."""
-    known = {field for name in names for field in PROBLEMS[name].model_fields}
-    changes = {}
+def _own(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Those that the problem has, and those that no problem has: they are refused later."""
+    others = {field for model in PROBLEMS.values() for field in model.model_fields}
+    return {k: v for k, v in values.items() if k in PROBLEMS[name].model_fields or k not in others}
+
+
+def _profile_folder(profile: str) -> Path:
+    root = project_root() / "params"
+    profiles = [path.name for path in root.glob("*") if path.is_dir()]
+    if profile not in profiles:
+        raise InputError(f"unknown profile '{profile}'{did_you_mean(str(profile), profiles)}")
+    return root / profile
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Names and values of a profile's file."""
+    shown = f"params/{path.parent.name}/{path.name}"
+    if not path.is_file():
+        raise InputError(f"{shown} is missing: profile '{path.parent.name}' has no {path.stem}")
+    values = read_yaml(path.read_text(encoding="utf-8"), shown) or {}
+    if not isinstance(values, dict):
+        raise InputError(f"{shown}: expected lines of the form 'name: value'")
+    if not all(isinstance(key, str) for key in values):
+        raise InputError(f"{shown}: parameter names must be text")
+    return values
+
+
+def _read_settings(settings: Iterable[str], known: Iterable[str]) -> dict[str, Any]:
+    """``key=value`` pairs as a dict, the values read as YAML; folders start at the shell's.
+
+    Raises:
+        InputError: names all that are unknown, given twice or have no value.
+    """
+    changes, wrong = {}, []
     for setting in settings:
         key, equals, text = setting.partition("=")
         key = key.strip()
         if not equals:
-            raise InputError(f"--set {setting}: expected the form key=value")
-        if key not in known:
-            raise InputError(f"--set {key}: unknown parameter{did_you_mean(key, known)}")
-        value = read_yaml(text, f"--set {key}")
-        if key == "data_dir" and value is not None:
-            value = absolute(text.strip(), Path.cwd())
-        changes[key] = value
+            wrong.append(f"--set {setting}: expected the form key=value")
+        elif key not in known:
+            wrong.append(f"--set {key}: unknown parameter{did_you_mean(key, known)}")
+        elif key in changes:
+            wrong.append(f"{key} is given twice: give it once")
+        else:
+            changes[key] = _read_value(key, text.strip())
+    if wrong:
+        raise InputError("; ".join(wrong))
     return changes
 
 
-def absolute(folder: str, base: Path) -> str:
-    return str((base / Path(folder).expanduser()).resolve())
+def _read_value(key: str, text: str) -> Any:
+    if key != "data_dir":
+        return read_yaml(text, f"--set {key}")
+    return None if text in ("null", "None") else absolute(text, Path.cwd())

@@ -98,7 +98,7 @@ def test_nothing_begins_when_a_parameter_is_wrong(small):
     write_params(small, "quick", "problem2", "epoch: 2")
     result = report()
     assert result.exit_code == 2
-    assert result.stderr.startswith("fewshot: params/quick/problem2.yaml: unknown parameter")
+    assert result.stderr.startswith("fewshot: params/quick, problem2: unknown parameter")
     assert result.stderr.count("\n") == 1
     assert not (small / "reports").exists()
 
@@ -206,3 +206,13 @@ def test_a_summary_notebook_becomes_the_front_page(small, monkeypatch):
     assert soup.h1.get_text().startswith("Findings")
     assert soup.select_one("pre.text").get_text().strip() == "['complete', 'complete', 'running']"
     assert soup.select_one("a[rel=next]")["href"] == f"{NOTEBOOKS['problem1']}.html"
+
+
+def test_a_missing_or_damaged_notebook_is_wrong_input(small):
+    path = write_notebook(small, "problem1", [])
+    path.write_text("{")
+    result = report()
+    assert (result.exit_code, "cannot be read as a notebook" in result.stderr) == (2, True)
+    path.unlink()
+    result = report()
+    assert (result.exit_code, "there is no notebook" in result.stderr) == (2, True)

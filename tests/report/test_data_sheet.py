@@ -130,8 +130,8 @@ def test_settings_are_read_as_yaml():
 
 
 def test_values_are_as_strict_as_in_a_profile():
-    with pytest.raises(InputError, match="image_size='32'"):
-        read_params("glyphs", None, ["image_size='32'"])
+    with pytest.raises(InputError, match="image_size='large'"):
+        read_params("glyphs", None, ["image_size=large"])
 
 
 @pytest.mark.parametrize(

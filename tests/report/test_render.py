@@ -7,10 +7,12 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from pydantic import Field
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.report.pages import Page
 from fewshot_lib.report.render import render_notebook
+from fewshot_lib.spec.checks import Params
 
 PAGES = [Page("index.html", "Summary"), Page("one.html", "One"), Page("two.html", "Two & <b>")]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"  # what it shows does not matter
@@ -175,15 +177,22 @@ def test_noise_does_not_appear(page):
 
 
 def test_parameters_are_a_table(page):
-    source = "lr = 1e-3  # learning rate\nn_way: int = 5\nshots = [1, 5]  # K"
+    class Small(Params):
+        lr: float = Field(1e-3, description="learning rate < 1")
+        n_way: int = Field(5, description="ways")
+        shots: list[int] = Field([1, 5], description="values of K")
+
     soup = page(
-        code(source, tags=("parameters",)),
-        code("lr = 0.01\nn_way = 5", tags=("injected-parameters",)),
-        metadata={"papermill": {"parameters": {"lr": 0.01, "n_way": 5}}},
+        code('profile = "quick"', tags=("parameters",)),
+        code("lr = 0.01", tags=("injected-parameters",)),
+        params=Small(lr=0.01),
     )
     rows = [[cell.get_text() for cell in row.select("th, td")] for row in soup.select("tbody tr")]
-    expected = [["lr", "0.01", "learning rate"], ["n_way", "5", ""], ["shots", "1, 5", "K"]]
-    assert rows == expected
+    assert rows == [
+        ["lr", "0.01", "learning rate < 1"],
+        ["n_way", "5", "ways"],
+        ["shots", "1, 5", "values of K"],
+    ]
     assert [bold.get_text() for bold in soup.select("tbody b")] == ["0.01"]
     assert len(soup.select("details.code")) == 1
 

@@ -1,19 +1,21 @@
-"""Profiles, changes from the command line, and the notebooks' parameters cells."""
+"""Profiles, and what the command line and notebooks' parameters cells give on top of them."""
 
 from pathlib import Path
 
+import nbformat
 import pytest
-from report_project import parameters_source, write_notebook, write_params
+import yaml
+from report_project import write_params
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.sweeps.plan import read_plan
-from fewshot_lib.report.execute import assigned, check_notebook
-from fewshot_lib.spec.problems import PROBLEMS
-from fewshot_lib.spec.profiles import load_params, problem_names, problem_params
+from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
+from fewshot_lib.spec.profiles import load_params, notebook_params, problem_names
 from fewshot_lib.spec.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(ROOT.glob("params/*/problem*.yaml"))
+PROBLEM_FILES = sorted(ROOT.glob("params/*/problem*.yaml"))
+FILES = [*PROBLEM_FILES, *sorted(ROOT.glob("params/*/common.yaml"))]
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001", "+1e-3"])
@@ -100,15 +102,32 @@ def test_bad_settings(project, setting, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epoch: 3", "params/quick/problem1.yaml: unknown parameter 'epoch' .*'epochs'"),
+        ("epoch: 3", "params/quick, problem1: unknown parameter 'epoch' .*'epochs'"),
         ("- a", "params/quick/problem1.yaml: expected lines"),
         ("1: 2", "names must be text"),
-        ("lr: 0", "params/quick/problem1.yaml: lr=0"),
+        ("lr: 0", "params/quick, problem1: lr=0"),
+        ("profile: paper", "params/quick/problem1.yaml names another profile: profile: quick"),
     ],
 )
 def test_bad_files_are_named(project, text, message):
     write_params(project, "quick", "problem1", text)
     with pytest.raises(InputError, match=message):
+        load_params("quick", ["problem1"])
+
+
+def test_what_is_common_holds_where_there_is_such_a_field_and_a_problems_own_comes_first(project):
+    write_params(project, "quick", "common", "n_aug: 7\nepochs: 3\nlr: 1e-2")
+    for name in ("problem1", "problem2"):
+        write_params(project, "quick", name, "profile: quick\nlr: 1e-4" * (name == "problem2"))
+    one, two = load_params("quick", ["problem1", "problem2"]).values()
+    assert (one.lr, one.epochs) == (0.01, 3)
+    assert (two.lr, two.epochs, two.n_aug) == (0.0001, 3, 7)
+
+
+def test_all_that_is_wrong_in_a_profile_is_named(project):
+    write_params(project, "quick", "common", "epoch: 3\nn_way: 1")
+    write_params(project, "quick", "problem1", "lr: fast")
+    with pytest.raises(InputError, match=r"^params/quick, problem1: .*n_way=1.*lr='fast'.*'epoch'"):
         load_params("quick", ["problem1"])
 
 
@@ -141,39 +160,81 @@ def test_a_profile_may_leave_its_data_dir_to_the_command_line(project, tmp_path)
     assert params.data_dir == str(tmp_path)
 
 
-def test_assigned_reads_every_form():
-    source = "a = 1\nb: float | None = None\nc: Literal['x'] = 'x'\nd: int\nif a:\n    e = 2"
-    assert list(assigned(source)) == ["a", "b", "c"]
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_profiles_files_say_only_what_differs(path):
+    """From the models' defaults, and in a problem's file from what all problems share."""
+    values = read_yaml(path.read_text(), path.name)
+    if path.stem != "common":
+        common = read_yaml((path.parent / "common.yaml").read_text(), "common")
+        assert values.pop("profile") == path.parent.name
+        assert not [name for name, value in values.items() if common.get(name) == value]
+    models = [PROBLEMS[path.stem]] if path.stem in PROBLEMS else list(PROBLEMS.values())
+    for name, value in values.items():
+        defaults = [m.model_fields[name].default for m in models if name in m.model_fields]
+        assert defaults
+        assert value not in defaults, name
 
 
-def test_check_notebook_names_what_differs(project):
-    source = parameters_source("problem1")
-    write_notebook(project, "problem1", [], source)
-    check_notebook("problem1")
-    write_notebook(project, "problem1", [], source + "\nepoch = 3")
-    with pytest.raises(InputError, match="assigns unknown epoch"):
-        check_notebook("problem1")
-    write_notebook(project, "problem1", [], source.replace("n_way = ", "ways = "))
-    with pytest.raises(InputError, match="lacks n_way"):
-        check_notebook("problem1")
+def test_all_profiles_together_are_short():
+    assert sum(len(p.read_text().splitlines()) for p in ROOT.glob("params/*/*.yaml")) <= 400
 
 
-def test_a_missing_or_damaged_notebook_is_wrong_input(project):
-    with pytest.raises(InputError, match="there is no notebook"):
-        check_notebook("problem1")
-    write_notebook(project, "problem1", []).write_text("{")
-    with pytest.raises(InputError, match="cannot be read as a notebook"):
-        check_notebook("problem1")
+def namespace_of(name: str, *changes: dict) -> dict:
+    """What a notebook's own parameters cell assigns, then what papermill puts after it."""
+    cells = nbformat.read(ROOT / "notebooks" / f"{NOTEBOOKS[name]}.ipynb", as_version=4).cells
+    (cell,) = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
+    assert len(cell.splitlines()) <= 12
+    namespace = {}
+    exec(cell, namespace)
+    for change in changes:
+        namespace |= change
+    return namespace
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_the_projects_notebooks_agree_with_their_problems(name):
-    check_notebook(name)
+def test_a_notebook_run_by_hand_has_the_default_profile(name):
+    assert notebook_params(name, namespace_of(name)) == load_params("quick", [name])[name]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_the_projects_profiles_are_valid(path, tmp_path):
-    problem_params(path, path.stem, {"data_dir": str(tmp_path)})
+@pytest.mark.parametrize("path", PROBLEM_FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_file_given_to_papermill_gives_its_whole_profile(path, tmp_path):
+    injected = yaml.safe_load(path.read_text())  # as papermill reads it: 2e-3 is text
+    given = {"data_dir": str(tmp_path)}
+    params = notebook_params(path.stem, namespace_of(path.stem, injected, given))
+    expected = load_params(path.parent.name, [path.stem], [f"data_dir={tmp_path}"])
+    assert params == expected[path.stem]
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        ({"lr": "1e-3"}, "lr", 0.001),
+        ({"shots": "[1, 2]"}, "shots", [1, 2]),
+        ({"n_query": None}, "n_query", None),  # a value of its own: as many as shots
+        ({"distance_scale": "null"}, "distance_scale", None),
+        ({"epochs": None}, "epochs", 10),  # the profile's
+        ({"data_dir": None}, "data_dir", None),
+    ],
+)
+def test_what_a_notebook_gives_stands_over_its_profile(given, field, value):
+    params = notebook_params("problem1", namespace_of("problem1", given))
+    assert getattr(params, field) == value
+
+
+def test_all_that_a_notebook_gives_wrong_is_named():
+    wrong = {"epoch": 5, "n_way": 1, "lr": "fast"}
+    with pytest.raises(InputError) as caught:
+        notebook_params("problem1", namespace_of("problem1", wrong))
+    line = str(caught.value)
+    assert "unknown parameter 'epoch' (did you mean 'epochs'?)" in line
+    assert "n_way=1: " in line
+    assert "lr='fast': " in line
+    assert "\n" not in line
+
+
+def test_a_notebook_without_a_profile_is_told_which_there_are():
+    with pytest.raises(InputError, match=r"unknown profile 'None' \(known: laptop, omniglot"):
+        notebook_params("problem1", {"epochs": 3})
 
 
 @pytest.fixture

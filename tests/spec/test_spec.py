@@ -157,6 +157,11 @@ def test_a_method_refuses_what_it_does_not_use(method, name, value):
         Spec.check({"method": method, name: value})
 
 
+RECIPE = {
+    **{"n_way": 10, "n_shot": 5, "n_query": 3, "epochs": 10, "episodes": 50, "lr_step": 6},
+    **{"distance_scale": 10.0, "distance_normalise": True, "init": "kaiming", "optimizer": "adam"},
+    **{"lr": 2e-3, "weight_decay": 0.0, "augment": ["flip", "crop"]},
+}
 NAMES = {  # made when the project had its first users; a run that is trained is found by them
     "8a33ee9bee54": {},
     "a3221137fa3f": {"method": "hallucination", "n_aug": 3},
@@ -166,6 +171,12 @@ NAMES = {  # made when the project had its first users; a run that is trained is
     "f5acf3c1be8f": {"method": "adversarial", "variant": "afhn", "n_aug_test": 2}
     | {"fake_weight": 0.5},
     "ff71c7514a52": {"method": "classification", "n_classes": 6},
+    "b4e3e4bff765": RECIPE,
+    "861067961d66": RECIPE
+    | {"method": "hallucination", "n_aug": 200, "residual": True}
+    | {"hallucinator_lr": 1e-3},
+    "da7b188ba499": RECIPE | {"method": "adversarial"},
+    "81ee9c9597d3": RECIPE | {"method": "adversarial", "variant": "afhn", "gan_lr": 1e-3},
 }
 
 
@@ -174,11 +185,17 @@ def test_names_of_runs_stay(name):
     assert Spec.check(NAMES[name]).identity("data") == name
 
 
+def test_the_name_of_a_pretraining_stays():
+    given = {"pretrain_epochs": 30, "pretrain_head": "cosine", "pretrain_lr": 1e-3}
+    classifier = Spec.check(RECIPE | given).pretraining(64, 38400)
+    assert classifier.identity("data") == "f6bb2321ea01"
+
+
 def test_a_run_of_an_earlier_version_is_read_unless_it_used_what_is_gone():
     earlier = Spec.check({"method": "adversarial"}).model_dump() | {"gan_weight": 0.1}
-    assert Spec.stored(earlier) == Spec.check({"method": "adversarial"})
+    assert Spec.from_stored(earlier) == Spec.check({"method": "adversarial"})
     with pytest.raises(InputError, match=r"^unknown parameter 'gan_weight'"):
-        Spec.stored(earlier | {"gan_weight": 0.2})
+        Spec.from_stored(earlier | {"gan_weight": 0.2})
     with pytest.raises(InputError, match=r"^unknown parameter 'gan_weight'"):
         Spec.check(earlier)
 
@@ -199,14 +216,15 @@ WRONG = [
     ("n_way", True),
     ("n_way", 1),
     ("n_way", 5.0),
-    ("n_way", "5"),
+    ("n_way", "5.0"),
     ("n_shot", 0),
     ("n_shot", True),
     ("n_shot", None),
     ("seed", False),
     ("seed", -1),
     ("lr", True),
-    ("lr", "0.1"),
+    ("lr", "fast"),
+    ("lr", "true"),
     ("lr", 0),
     ("lr", float("inf")),
     ("lr", float("nan")),
@@ -243,10 +261,35 @@ def test_specs_cannot_be_changed():
         Spec.check({}).n_way = 3
 
 
-def test_a_notebook_s_namespace_gives_its_fields_only():
-    namespace = {"n_way": 7, "torch": object(), "__name__": "__main__", "lr": 0.5}
-    params = TrainingParams.from_namespace(namespace)
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("lr", "2e-3", 0.002),
+        ("n_way", "7", 7),
+        ("augment", "[flip, crop]", ["flip", "crop"]),
+        ("distance_normalise", "true", True),
+        ("images_per_class", "None", None),
+        ("data_dir", "12", "12"),
+    ],
+)
+def test_text_stands_for_what_it_says(field, text, value):
+    assert getattr(Spec.check({field: text}), field) == value
+
+
+def test_all_that_is_wrong_is_named_in_one_line():
+    with pytest.raises(InputError) as caught:
+        Spec.check({"epoch": 3, "n_way": 1, "lr": "fast"})
+    assert str(caught.value).count("; ") == 2
+    with pytest.raises(InputError, match=r"set data_dir; .* does not use rotations: .*lower it$"):
+        Spec.check({"source": "mini_imagenet", "rotations": False, "lr_warmup": 3})
+
+
+def test_a_notebook_s_namespace_gives_its_plain_names():
+    namespace = {"n_way": 7, "torch": pytest, "__name__": "x", "Spec": Spec, "N": 3, "lr": 0.5}
+    params = TrainingParams.from_namespace(namespace | {"exit": exit, "_": 3})
     assert (params.n_way, params.lr, params.n_shot) == (7, 0.5, 1)
+    with pytest.raises(InputError, match=r"^unknown parameter 'n_ways' \(did you mean 'n_way'"):
+        TrainingParams.from_namespace(namespace | {"n_ways": 3})
 
 
 def test_a_notebook_s_wrong_value_is_an_input_error():

@@ -82,7 +82,7 @@ def finished_runs() -> list[tuple[Spec, Path]]:
         try:
             with safe_open(weights, framework="pt") as file:
                 about = json.loads((file.metadata() or {})[ABOUT])
-            found.append((Spec.stored(about["spec"]), weights))
+            found.append((Spec.from_stored(about["spec"]), weights))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             continue  # of another version, or damaged
     return found
