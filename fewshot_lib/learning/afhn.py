@@ -1,4 +1,4 @@
-"""A variant of adversarial training: AFHN's losses."""
+"""The original's adversarial training with the losses of AFHN."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,15 @@ from fewshot_lib.networks.adversarial import Critic
 from fewshot_lib.networks.distances import cosine_similarity
 
 
-class AFHNLearner(AdversarialLearner):
-    """Adversarial Feature Hallucination Networks (Li et al. 2020), trained from scratch.
+class AFHNLossesLearner(AdversarialLearner):
+    """The losses of Adversarial Feature Hallucination Networks (Li et al. 2020), not the method.
 
     The critic is a conditional WGAN with gradient penalty, real queries are classified from the
     fakes of the supports by cosine, and the anti-collapse ratio keeps fakes apart. The critic
-    steps before the generator. Unlike the paper, the extractor is not pretrained: it learns from
-    the real episode and from the queries classified by fakes.
+    steps before the generator. All else is the original's: the extractor learns in every step,
+    from the real episode and from the queries classified by fakes, and works alone in the test.
+    The paper pretrains and freezes it, has wider networks, and trains a classifier on some hundred
+    fakes in the test.
     """
 
     discriminator_type = Critic

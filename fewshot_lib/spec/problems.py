@@ -165,7 +165,7 @@ class Problem3(HallucinationParams):
             "Problem 1": self.spec(**before),
             "Problem 2": self.spec(method="hallucination", **before),
             "Problem 3": self.adversarial_spec("original"),
-            "AFHN": self.adversarial_spec("afhn"),
+            "AFHN's losses": self.adversarial_spec("afhn"),
         }
 
 
@@ -186,7 +186,7 @@ def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
     """The main run of every finished problem, and Problem 3's other variant."""
     specs = {f"Problem {name[-1]}": p.main_spec() for name, p in params.items()}
     if "problem3" in params:
-        specs["AFHN"] = params["problem3"].adversarial_spec("afhn")
+        specs["AFHN's losses"] = params["problem3"].adversarial_spec("afhn")
     return specs
 
 
