@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from fewshot_lib.cli.options import Explained
 
-@click.command()
+
+@click.command(cls=Explained)
 @click.argument("name")
 @click.option("--data-dir", metavar="DIR", help="Folder of the images.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")

@@ -9,6 +9,25 @@ from typing import Any
 import click
 
 
+class Explained(click.Command):
+    """A command whose help ends with the profiles and parameters that it takes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from fewshot_lib.spec.parameters import DataParams, Spec
+        from fewshot_lib.spec.problems import PROBLEMS
+        from fewshot_lib.spec.profiles import profile_titles
+        from fewshot_lib.spec.words import value_text
+
+        if self.name == "report":
+            with formatter.section("Profiles"):
+                formatter.write_dl(profile_titles().items())
+        models = {"report": PROBLEMS.values(), "data": [DataParams], "sweep": [Spec]}[self.name]
+        fields = {k: f for model in models for k, f in model.model_fields.items()}
+        rows = [(k, f"{f.description} [{value_text(f.default)}]") for k, f in fields.items()]
+        with formatter.section("Parameters [by default]"):
+            formatter.write_dl(rows)
+
+
 def run_options(command: Callable) -> Callable:
     """``--run``, ``--profile`` and ``--problem``: which trained network to use."""
     for option in (

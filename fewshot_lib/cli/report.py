@@ -2,23 +2,10 @@
 
 import click
 
-from fewshot_lib.cli.options import engine_options
+from fewshot_lib.cli.options import Explained, engine_options
 
 
-class _Report(click.Command):
-    """Explains the parameters at the end of its help."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from fewshot_lib.spec.problems import PROBLEMS
-        from fewshot_lib.spec.words import value_text
-
-        fields = {k: f for model in PROBLEMS.values() for k, f in model.model_fields.items()}
-        rows = [(k, f"{f.description} [{value_text(f.default)}]") for k, f in fields.items()]
-        with formatter.section("Parameters for --set [what holds unless the profile says more]"):
-            formatter.write_dl(rows)
-
-
-@click.command(cls=_Report)
+@click.command(cls=Explained)
 @click.argument("profile", default="quick")
 @click.option("--only", multiple=True, metavar="PROBLEM", help="Run these alone: problem1,problem2")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
@@ -38,8 +25,8 @@ def report(
 ) -> None:
     """Run the notebooks of a profile and render the report.
 
-    --only and --set can be given several times. The last line printed is the path of the
-    report's front page.
+    PROFILE is one of those below, quick by default. --only and --set can be given several times.
+    The last line printed is the path of the report's front page.
     """
     from fewshot_lib.spec.profiles import load_params, problem_names
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from fewshot_lib.cli.options import engine_options
+from fewshot_lib.cli.options import Explained, engine_options
 
 
-@click.command()
+@click.command(cls=Explained)
 @click.argument("params", type=click.Path(path_type=Path), metavar="PARAMS.yaml")
 @click.option(
     "--episodes",

@@ -127,6 +127,14 @@ def _own(name: str, values: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k in PROBLEMS[name].model_fields or k not in others}
 
 
+def profile_titles() -> dict[str, str]:
+    """Every profile with the first line of its file, which says what it is for."""
+    files = sorted((project_root() / "params").glob(f"*/{_COMMON}"))
+    return {
+        path.parent.name: path.read_text("utf-8").partition("\n")[0].lstrip("# ") for path in files
+    }
+
+
 def _profile_folder(profile: str) -> Path:
     root = project_root() / "params"
     profiles = [path.name for path in root.glob("*") if path.is_dir()]

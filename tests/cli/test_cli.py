@@ -32,6 +32,19 @@ def test_a_summary_of_a_command_fits_its_line():
         assert not line.endswith(("...", "…")), line
 
 
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("report", ["quick", "tuned", "n_aug", "tsne_classes", "letters", "[0.001]"]),
+        ("data", ["images_per_class", "width and height in pixels", "[32]"]),
+        ("sweep", ["hallucinator_lr", "variant"]),
+    ],
+)
+def test_help_explains_profiles_and_parameters(command, names):
+    text = run(command, "--help").stdout
+    assert [name for name in names if name not in text] == []
+
+
 HEAVY = {"torch", "papermill", "nbconvert", "pandas", "matplotlib"}
 
 
