@@ -49,6 +49,8 @@ def test_fakes_and_parameters_are_counted(step_costs):
     )
     moved = [step_costs.bytes_moved(learner, 4) for learner in (plain, many, more)]
     assert moved[2] - moved[1] == moved[1] - moved[0] == 2 * 10 * 4 * (3 * 128 + 4 * 16)
+    mixed = Spec.check(many.spec.model_dump() | {"mix_queries": True})
+    assert step_costs.fakes_in(mixed) == 2 * step_costs.fakes_in(many.spec) == 2 * 2 * 10
     arithmetic = [step_costs.flops(learner) for learner in (plain, many, more)]
     assert arithmetic[2] - arithmetic[1] == 2 * 10 * 4 * 128 * 16
     sgd, adam = (

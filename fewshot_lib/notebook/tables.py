@@ -121,6 +121,8 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
         "augmentation": ", ".join(spec.augment) or "none",
         "distance": _distance_in_words(spec),
     }
+    if spec.batches == "apart":
+        details["batches"] = "supports and queries of an episode apart"
     if spec.pretrain_epochs:
         scores = ", which scores by cosine" if spec.pretrain_head == "cosine" else ""
         start = f"a classifier of the training classes, {spec.pretrain_epochs} epochs{scores}"
@@ -137,8 +139,9 @@ def _hallucination_details(spec: Spec) -> dict[str, str]:
     if not spec.n_aug:
         return {}
     start = "copies of the real one" if spec.residual else "unrelated to it"
+    image = "support and per query" if spec.mix_queries else "support"
     details = {
-        "hallucinated features": f"{spec.n_aug} per support in training, {spec.n_aug_test} in the "
+        "hallucinated features": f"{spec.n_aug} per {image} in training, {spec.n_aug_test} in the "
         f"test, {start} at first"
     }
     if spec.hallucinator_lr:

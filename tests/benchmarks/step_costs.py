@@ -63,7 +63,8 @@ def fakes_in(spec: Spec) -> int:
     """Hallucinated features of one step that exist one by one."""
     if spec.method == "adversarial":  # one set for each of the three networks
         return 3 * PAIR * images_in(spec)
-    return spec.n_way * spec.n_shot * spec.n_aug
+    mixed = images_in(spec) if spec.mix_queries else spec.n_way * spec.n_shot
+    return mixed * spec.n_aug
 
 
 def bytes_moved(learner: PrototypicalLearner, item: int) -> int:

@@ -18,18 +18,21 @@ def memory():
 
 
 @pytest.mark.benchmark(group="training step, 30-way 1-shot 1-query, 84 px, by M")
-@pytest.mark.parametrize("n_aug", [1, 10, 50, 100, 200])
-def test_training_step(benchmark, record, n_aug):
-    spec = Spec.check(
-        {"method": "hallucination", "image_size": 84, "n_way": SUPPORTS, "n_aug": n_aug}
-    )
+@pytest.mark.parametrize(
+    ("n_aug", "original"), [*((m, False) for m in (1, 10, 50, 100, 200)), (1, True), (200, True)]
+)
+def test_training_step(benchmark, record, n_aug, original):
+    values = {"method": "hallucination", "image_size": 84, "n_way": SUPPORTS, "n_aug": n_aug}
+    ways = {"mix_queries": True, "batches": "apart"} if original else {}
+    spec = Spec.check(values | ways)
     learner = make_learner(spec).to(memory_format=torch.channels_last).train()
     optimizers = learner.optimizers()
     images = torch.randn(2 * SUPPORTS, 3, 84, 84).to(memory_format=torch.channels_last)
     benchmark.pedantic(learner.train_step, (images, optimizers), rounds=8, warmup_rounds=2)
     times = benchmark.stats.stats.data
     title = "Training step of Problem 2 by M, 30-way 1-shot 1-query, 84 px"
-    record(title, "this library", times, axis="M", x=n_aug)
+    name = "queries mixed too, two batches" if original else "this library"
+    record(title, name, times, axis="M", x=n_aug)
 
 
 def loop_of_all(net, real, noise):

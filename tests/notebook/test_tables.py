@@ -57,6 +57,11 @@ def test_headline_columns_hold_what_compares():
         ({"distance": "cosine", "distance_scale": 10.0}, "scale that starts at 10"),
         ({"distance_normalise": True}, "relative to the feature size"),
         ({"method": "hallucination", "n_aug": 7}, "7 per support in training, 7 in the test"),
+        (
+            {"method": "hallucination", "n_aug": 7, "mix_queries": True},
+            "7 per support and per query in training",
+        ),
+        ({"batches": "apart"}, "supports and queries of an episode apart"),
         ({"augment": ["flip", "crop"]}, "flip, crop"),
         ({"flip_test": True}, "its mirror image"),
         ({"pretrain_epochs": 3}, "training classes, 3 epochs</td>"),
