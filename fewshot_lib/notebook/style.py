@@ -1,9 +1,12 @@
 """How all figures look: sizes, fonts, one colour and one marker for each thing."""
 
+import base64
 import io
 import re
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -44,6 +47,8 @@ def use_style() -> None:
     plt.rcParams |= {
         "figure.dpi": SCREEN_DPI,
         "figure.constrained_layout.use": True,
+        "figure.facecolor": "none",  # pages and notebooks may be dark
+        "axes.facecolor": "none",
         "font.sans-serif": _FONTS,
         "svg.fonttype": "none",
         "text.color": INK,
@@ -76,16 +81,32 @@ def show(figure: Figure, alt: str, caption: str = "") -> None:
     Raises:
         ValueError: there is no alternative text.
     """
+    data, about = mime_bundle(figure, alt, caption)
+    display(data, raw=True, metadata=about)
+
+
+def mime_bundle(figure: Figure, alt: str, caption: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What ``show`` displays, which closes the figure: its data and its metadata by type.
+
+    A page takes the picture and its metadata, JupyterLab the HTML: it shows no captions.
+    """
     if not alt.strip():
         raise ValueError("a figure needs an alternative text: say what it shows")
     width = round(figure.get_figwidth() * SCREEN_DPI)
     kind, data = "image/svg+xml", svg(figure, salt=f"{alt} {caption}")
-    size = len(data.encode())
+    size, source = len(data.encode()), data.encode()
     if size > _LARGEST_SVG and size > 4 / 3 * len(pixels := png(figure)):  # base64 takes a third
-        kind, data = "image/png", pixels
-    about = {kind: {"alt": alt, "caption": caption, "width": width}}
-    display({kind: data, "text/plain": alt}, raw=True, metadata=about)
+        kind, data, source = "image/png", pixels, pixels
     plt.close(figure)
+    look = "drawing" if kind == "image/svg+xml" and "<image" not in data else "photograph"
+    page = (
+        f"<style>{asset('figure.css')}</style>"
+        f'<figure class="fewshot"><img class="{look}" alt="{escape(alt)}" width="{width}" '
+        f'src="data:{kind};base64,{base64.b64encode(source).decode()}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+    about = {kind: {"alt": alt, "caption": caption, "width": width}}
+    return {kind: data, "text/html": page, "text/plain": alt}, about
 
 
 def svg(figure: Figure, salt: str) -> str:

@@ -197,6 +197,9 @@ def pairs_table(pairs: Mapping[str, str], caption: str) -> Styler:
 def plain_table(frame: pd.DataFrame, caption: str) -> Styler:
     """A frame without its index, under a caption; markup in names is shown, not obeyed."""
     style = frame.style.format(escape="html").format_index(escape="html", axis="columns")
+    texts = [name for name in frame if frame[name].map(lambda v: str(v)[:1].isalpha()).any()]
+    left = [{"selector": "", "props": "text-align: left"}]  # JupyterLab aligns all to the right
+    style = style.set_table_styles(dict.fromkeys(texts, left), overwrite=False)
     return style.hide(axis="index").set_caption(html.escape(caption))
 
 

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from typing import Any
-from xml.etree import ElementTree
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, NavigableString
 from bs4.element import Tag
 from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import (
@@ -16,6 +15,9 @@ from nbconvert.filters.markdown_mistune import (
     MathBlockParser,
     MathInlineParser,
 )
+
+from fewshot_lib.report.drawings import FigureError, inline_svg
+from fewshot_lib.report.references import section_anchor
 
 # What the converter does not know, in words that it does.
 _ALIASES = {
@@ -30,17 +32,8 @@ _WORD_OF_FORMULA = re.compile(r"([^\s<>]?)(<math\b(?:(?!</math>).)*</math>)([^\s
 _NUMBER = re.compile(
     r"[<>≈~+\-−±]*\s*\d[\d,.\s]*(e[-+]?\d+)?\s*%?(\s*(±|\+-|/)\s*[\d,.]+\s*%?)?(\s*(s|min|h|ms|MB|points))?"
 )
+_HYPHENS = re.compile(r"(?<![\w.-])-(?=\d|\.\d)")  # before a number: minus
 _NOTHING = {"", "–", "—", "-", "nan", "NaN", "None"}
-
-_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-ElementTree.register_namespace("", _SVG)
-ElementTree.register_namespace("xlink", _XLINK)
-# "#name" as a link, in url(…) or in a style sheet; colours look alike, but no element has their id.
-_REFERENCE = re.compile(r"#([\w.:-]+)")
-
-
-class FigureError(ValueError):
-    """A figure that a page cannot show to everybody."""
 
 
 _NO_ALT = "has no alternative text (alt), which says what it shows"
@@ -108,6 +101,8 @@ class Renderer(IPythonRenderer):
     def heading(self, text: str, level: int, **attrs) -> str:
         plain = BeautifulSoup(text, "html.parser").get_text().strip()
         stem = re.sub(r"[^\w]+", "-", plain.lower()).strip("-") or "section"
+        if number := re.match(r"\d\.\d(?= )", plain):
+            stem = section_anchor(number[0])
         taken = {anchor for _, anchor, _ in self.headings}
         numbers = (f"{stem}-{i}" for i in range(2, len(taken) + 3))
         anchor = stem if stem not in taken else next(a for a in numbers if a not in taken)
@@ -128,12 +123,15 @@ def _keep_together(match: re.Match) -> str:
 
 
 def tidy_tables(html: str) -> str:
-    """Give every table a box of its own to scroll in and align columns of numbers right."""
+    """Give every table a box to scroll in, align columns of numbers right, write minus as −."""
     if "<table" not in html:
         return html
     soup = BeautifulSoup(html, "html.parser")
     for table in soup.find_all("table"):
         table.attrs.pop("border", None)
+        for text in table.find_all(string=_HYPHENS):
+            if type(text) is NavigableString and not text.find_parent(["code", "svg"]):
+                text.replace_with(_HYPHENS.sub("−", text))
         _merge_index_names(table)
         _align_numbers(table)
         box = soup.new_tag("div", attrs={"class": "table", "tabindex": "0", "role": "group"})
@@ -181,6 +179,10 @@ class Numbers:
         self.last[kind] += 1
         return f"{kind} {self.last[kind]}", f"{kind.lower()}-{self.last[kind]}"
 
+    def anchors(self) -> set[str]:
+        """Of all so far."""
+        return {f"{kind.lower()}-{i + 1}" for kind, n in self.last.items() for i in range(n)}
+
 
 def _label(name: str, anchor: str) -> str:
     """What a caption begins with: its own number, as a link to copy."""
@@ -204,7 +206,7 @@ def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers
     name, anchor = numbers.next("Figure")
     width = f' style="--width:{float(about["width"]):g}px"' if about.get("width") else ""
     if kind == "image/svg+xml":
-        picture = _inline_svg(data, anchor, alt)
+        picture = inline_svg(data, anchor, alt)
     else:
         source = "".join(data.split())
         picture = f'<img src="data:{kind};base64,{source}" alt="{escape(alt)}">'
@@ -214,45 +216,6 @@ def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers
         f'<figure id="{anchor}">{box}{picture}</div>'
         f"<figcaption>{caption.strip()}</figcaption></figure>"
     )
-
-
-def _inline_svg(source: str, anchor: str, alt: str) -> str:
-    """A drawing as part of the page: as wide as its box, ids and styles its own, no scripts.
-
-    Raises:
-        FigureError: the SVG cannot be read.
-    """
-    try:
-        root = ElementTree.fromstring(source)
-    except ElementTree.ParseError as error:
-        raise FigureError(f"is SVG that cannot be read ({error})") from None
-    for parent in root.iter():
-        for child in [c for c in parent if c.tag in (f"{{{_SVG}}}script", f"{{{_SVG}}}metadata")]:
-            parent.remove(child)
-    _rename_ids(root, anchor)
-    size = [root.attrib.pop(name, "") for name in ("width", "height")]
-    numbers = [re.match(r"[\d.]+(?=(px|pt)?$)", value) for value in size]
-    if "viewBox" not in root.attrib and all(numbers):
-        root.set("viewBox", f"0 0 {numbers[0][0]} {numbers[1][0]}")
-    root.attrib |= {"role": "img", "aria-label": alt}
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _rename_ids(root: ElementTree.Element, anchor: str) -> None:
-    """Set the anchor before every id and what refers to it, and confine style sheets to it."""
-    ids = {element.get("id") for element in root.iter()}
-
-    def renamed(text: str) -> str:
-        return _REFERENCE.sub(lambda m: f"#{anchor}-{m[1]}" if m[1] in ids else m[0], text)
-
-    for element in root.iter():
-        for name in [name for name in element.attrib if name.startswith("on")]:
-            del element.attrib[name]
-        element.attrib |= {name: renamed(value) for name, value in element.attrib.items()}
-        if "id" in element.attrib:
-            element.set("id", f"{anchor}-{element.get('id')}")
-        if element.tag == f"{{{_SVG}}}style":
-            element.text = f"#{anchor} {{{renamed(element.text or '')}}}"
 
 
 def number_captions(html: str, numbers: Numbers) -> str:

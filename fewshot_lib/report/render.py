@@ -3,6 +3,7 @@
 import copy
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -11,8 +12,8 @@ from nbformat import NotebookNode
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import write_text
+from fewshot_lib.report.drawings import FigureError
 from fewshot_lib.report.markup import (
-    FigureError,
     Numbers,
     Renderer,
     figure_html,
@@ -20,6 +21,7 @@ from fewshot_lib.report.markup import (
     tidy_tables,
 )
 from fewshot_lib.report.pages import HERE, Page, neighbours
+from fewshot_lib.report.references import References
 from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.words import value_text
 
@@ -54,12 +56,16 @@ def render_notebook(
     notebook = nbformat.read(source, as_version=4)
     folder = str(images or source.parent)
     notebook, renderer = _prepare(notebook, folder)
-    _number_outputs(notebook, source.name)
+    anchors = _number_outputs(notebook, renderer, source.name)
+    anchors |= {anchor for _, anchor, _ in renderer.headings}
+    references = _link(notebook, References(anchors, pages))
+    toc = [heading for heading in renderer.headings if heading[0] in (2, 3)]
     resources = {
         "metadata": {"name": source.stem, "path": folder},
         "title": _page_title(renderer, source.stem),
-        "toc": [heading for heading in renderer.headings if heading[0] in (2, 3)],
+        "toc": toc + [(2, "references", "References")] * bool(references),
         "parameters": _parameter_rows(params) if params else [],
+        "references": references,
         "provenance": provenance,
         "error": error,
         **neighbours(pages, target.name),
@@ -84,11 +90,29 @@ def _prepare(notebook: NotebookNode, folder: str) -> tuple[NotebookNode, Rendere
         if cell.cell_type == "markdown":
             renderer.attachments = cell.get("attachments", {})
             cell.metadata["html"] = renderer.markdown(cell.source)
+    _gather_code(notebook.cells)
     return notebook, renderer
 
 
-def _number_outputs(notebook: NotebookNode, name: str) -> None:
-    """Put the HTML of figures and tables into the metadata of their outputs, in reading order.
+def _gather_code(cells: list[NotebookNode]) -> None:
+    """Let cells that show nothing hand their code to the next one if that is code as well."""
+    for cell, following in pairwise(cells):
+        tags = [*cell.metadata.get("tags", []), *following.metadata.get("tags", [])]
+        alike = cell.cell_type == following.cell_type == "code" and not tags
+        if alike and not any(map(_is_shown, cell.outputs)):
+            following.source = f"{cell.source.rstrip()}\n\n{following.source}".strip()
+            cell.source = ""
+
+
+def _is_shown(output: NotebookNode) -> bool:
+    return output.get("name") != "stderr"
+
+
+def _number_outputs(notebook: NotebookNode, renderer: Renderer, name: str) -> set[str]:
+    """Put the HTML of figures, tables and texts into the metadata of their outputs.
+
+    Returns:
+        The anchors of figures and tables, which are numbered in reading order.
 
     Raises:
         InputError: a figure has no alternative text or cannot be read.
@@ -99,20 +123,38 @@ def _number_outputs(notebook: NotebookNode, name: str) -> None:
     for position, cell in enumerate(cells, start=1):
         for output in cell.get("outputs", []):
             try:
-                _output_html(output, numbers)
+                _output_html(output, renderer, numbers)
             except FigureError as error:
                 line = f"{name}: the figure of cell {position} {error}"
                 raise InputError(f'{line}: use figures.show(figure, alt="…")') from None
+    return numbers.anchors()
 
 
-def _output_html(output: NotebookNode, numbers: Numbers) -> None:
+def _output_html(output: NotebookNode, renderer: Renderer, numbers: Numbers) -> None:
     data = output.get("data", {})
+    kind = next((k for k in _IMAGES if k in data), None)
+    about = output.get("metadata", {}).get(kind, {})
+    if about.get("alt"):
+        data.pop("text/html", None)  # the same for JupyterLab
     if "text/html" in data:
         output.metadata["html"] = number_captions(tidy_tables(data["text/html"]), numbers)
-    elif "text/markdown" not in data and (kind := next((k for k in _IMAGES if k in data), None)):
-        output.metadata["html"] = figure_html(
-            kind, data[kind], output.metadata.get(kind, {}), numbers
-        )
+    elif "text/markdown" in data:
+        output.metadata["html"] = renderer.markdown(data["text/markdown"])
+    elif kind:
+        output.metadata["html"] = figure_html(kind, data[kind], about, numbers)
+
+
+def _link(notebook: NotebookNode, references: References) -> list[dict[str, str]]:
+    """Link what texts, captions and tables name.
+
+    Returns:
+        The works that are cited.
+    """
+    for cell in notebook.cells:
+        for part in (cell, *cell.get("outputs", [])):
+            if "html" in part.get("metadata", {}):
+                part.metadata["html"] = references.link(part.metadata["html"])
+    return references.listed()
 
 
 def notebook_title(path: Path) -> str:

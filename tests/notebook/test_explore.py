@@ -238,7 +238,7 @@ def test_controls_redraw_every_figure_with_its_description(panel):
     assert re.search(r"\d+ of 12 right \(\d+ %\)", panel.result.value)
     assert "learned" not in panel.message.value and not panel.message.value
     for name in ("episode", "distances", "movement"):
-        assert re.search(r'<img src="data:image/png;base64,[^"]+" alt="[^"]{20,}"', before[name])
+        assert re.search(r'<img [^>]*alt="[^"]{20,}"[^>]*src="data:image/', before[name])
     panel.new.click()
     assert panel.seed.value == 1
     after = pictures(panel)

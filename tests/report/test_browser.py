@@ -111,7 +111,7 @@ def test_a_reader_can_leaf_through_the_report_and_back(browser, pages):
 
 def test_code_is_unfolded_one_by_one_and_all_at_once(browser, pages):
     with opened(browser, pages["gallery"], viewport=DESK) as page:
-        folds, unfolded = "details.code:not(.parameters)", "details.code[open]"
+        folds, unfolded = "details.source", "details.source[open]"
         page.locator(folds).first.locator("summary").click()
         assert page.locator(unfolded).count() == 1
         page.click("text=Show code")

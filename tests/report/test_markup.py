@@ -3,7 +3,8 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from fewshot_lib.report.markup import FigureError, Renderer, _inline_svg, _mathml, tidy_tables
+from fewshot_lib.report.drawings import FigureError, inline_svg
+from fewshot_lib.report.markup import Renderer, _mathml, tidy_tables
 
 DRAWING = """<?xml version="1.0"?>
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
@@ -108,7 +109,7 @@ def test_a_formula_that_stands_alone_needs_no_wrapping():
 
 
 def test_ids_of_drawings_are_their_own():
-    svg = BeautifulSoup(_inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
+    svg = BeautifulSoup(inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
     assert [tag["id"] for tag in svg.select("[id]")] == ["figure-7-dot", "figure-7-clip"]
     first, second = svg.select("use")
     assert first["xlink:href"] == "#figure-7-dot"
@@ -117,7 +118,7 @@ def test_ids_of_drawings_are_their_own():
 
 
 def test_a_drawing_styles_itself_alone_and_runs_nothing():
-    html = _inline_svg(DRAWING, "figure-7", "A dot")
+    html = inline_svg(DRAWING, "figure-7", "A dot")
     svg = BeautifulSoup(html, "html.parser").svg
     assert svg.style.get_text() == "#figure-7 {*{fill:#abc} #figure-7-dot{r:2px}}"
     assert "alert" not in html
@@ -125,7 +126,7 @@ def test_a_drawing_styles_itself_alone_and_runs_nothing():
 
 
 def test_a_drawing_is_as_wide_as_its_place():
-    svg = BeautifulSoup(_inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
+    svg = BeautifulSoup(inline_svg(DRAWING, "figure-7", "A dot"), "html.parser").svg
     assert svg.attrs.keys().isdisjoint({"width", "height", "onload"})
     assert svg["viewbox"] == "0 0 72 36"
     assert (svg["role"], svg["aria-label"]) == ("img", "A dot")
@@ -133,4 +134,15 @@ def test_a_drawing_is_as_wide_as_its_place():
 
 def test_a_drawing_that_cannot_be_read_is_an_error():
     with pytest.raises(FigureError, match="cannot be read"):
-        _inline_svg("<svg><g></svg>", "figure-1", "A")
+        inline_svg("<svg><g></svg>", "figure-1", "A")
+
+
+def test_a_hyphen_before_a_number_is_a_minus_sign():
+    cells = "<td>-2.9 ± 1.0</td><td>5-way, 1e-3</td><td>(-1, 2)</td><td><code>-1</code></td>"
+    text = BeautifulSoup(tidy_tables(f"<table><tr>{cells}</tr></table>"), "html.parser")
+    assert [td.get_text() for td in text.select("td")] == [
+        "−2.9 ± 1.0",
+        "5-way, 1e-3",
+        "(−1, 2)",
+        "-1",
+    ]

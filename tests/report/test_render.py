@@ -161,7 +161,7 @@ def test_images_of_the_text_are_embedded(page, tmp_path):
 
 def test_code_is_folded_and_empty_cells_left_out(page):
     soup = page(code("print('x < y')", new_output("stream", text="x < y\n")), code(" "))
-    (fold,) = soup.select("details.code")
+    (fold,) = soup.select("details.source")
     assert not fold.has_attr("open")
     assert "print('x < y')" in fold.get_text()
     assert soup.select_one("pre.text").get_text().strip() == "x < y"
@@ -194,7 +194,41 @@ def test_parameters_are_a_table(page):
         ["shots", "1, 5", "values of K"],
     ]
     assert [bold.get_text() for bold in soup.select("tbody b")] == ["0.01"]
-    assert len(soup.select("details.code")) == 1
+    assert len(soup.select("details")) == 1
+
+
+def test_cells_that_show_nothing_share_a_fold_with_the_next(page):
+    text, noise = new_output("stream", text="1"), new_output("stream", name="stderr", text="w")
+    soup = page(code("a = 1"), code("b = 2", noise), code("print(a)", text), code("print(b)", text))
+    folds = [fold.pre.get_text().strip() for fold in soup.select("details.source")]
+    assert folds == ["a = 1\n\nb = 2\n\nprint(a)", "print(b)"]
+
+
+def test_works_that_are_cited_are_listed_at_the_end(page):
+    table = "<table><caption>Like Lee et al. 2019</caption><tr><td>1</td></tr></table>"
+    soup = page(
+        new_markdown_cell("# A\n\n## 1.1 Part\n\nSee Table 1 (Wang et al., 2018) and section 1.1."),
+        code("a", display({"text/html": table})),
+        code("b", display({"text/markdown": "As Wang et al. (2018) say."})),
+    )
+    links = [a["href"] for a in soup.select("main :is(p, caption) a:not(.label, .anchor)")]
+    assert links == [
+        "#table-1",
+        "#ref-wang-2018",
+        "#section-1-1",
+        "#ref-lee-2019",
+        "#ref-wang-2018",
+    ]
+    assert all(soup.select(link) for link in links)
+    assert [li["id"] for li in soup.select(".works li")] == ["ref-lee-2019", "ref-wang-2018"]
+    assert soup.select(".toc a")[-1]["href"] == "#references"
+
+
+def test_a_figure_is_shown_once_though_notebooks_get_it_twice(page):
+    twice = display({"image/png": PIXEL, "text/html": "<figure>x</figure>"})
+    twice.metadata["image/png"] = {"alt": "one"}
+    soup = page(code("a", twice))
+    assert len(soup.select("figure")) == len(soup.select("img")) == 1
 
 
 def test_a_failure_is_shown_with_its_traceback(page):

@@ -1,10 +1,6 @@
 """Small parts of the panel: a figure's place, controls of one look."""
 
-import base64
-import html
-
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
 
@@ -25,21 +21,9 @@ class Place:
         self.handle = display(self.content, raw=True, display_id=True)
 
     def show(self, figure: Figure, alt: str, caption: str) -> None:
-        self.content = as_html(figure, alt, caption)
-        plt.close(figure)
+        self.content, about = style.mime_bundle(figure, alt, caption)
         if self.handle is not None:
-            self.handle.update(self.content, raw=True)
-
-
-def as_html(figure: Figure, alt: str, caption: str) -> dict[str, str]:
-    """The figure with its words: JupyterLab leaves them out when it shows a picture by itself."""
-    source = f"data:image/png;base64,{base64.b64encode(style.png(figure)).decode()}"
-    width, height = (round(inches * style.SCREEN_DPI) for inches in figure.get_size_inches())
-    look = "max-width:100%;height:auto;background:white"
-    image = f'<img src="{source}" alt="{html.escape(alt)}" style="{look}"'
-    words = f"<figcaption>{html.escape(caption)}</figcaption>"
-    page = f'<figure style="margin:0">{image} width="{width}" height="{height}">{words}</figure>'
-    return {"text/html": page, "text/plain": alt}
+            self.handle.update(self.content, raw=True, metadata=about)
 
 
 def dropdown(description: str, options, value) -> widgets.Dropdown:

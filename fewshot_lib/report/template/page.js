@@ -1,9 +1,10 @@
 // Comfort only: without script the page is complete and every part of it can be reached.
 (() => {
+  document.documentElement.classList.add("script");
   const all = (selector) => [...document.querySelectorAll(selector)];
 
   // One switch for all code, in both directions.
-  const folds = all("details.code:not(.parameters)");
+  const folds = all("details.source");
   const button = document.querySelector(".unfold");
   if (button && folds.length) {
     const allOpen = () => folds.every((fold) => fold.open);
@@ -46,6 +47,7 @@
   const stop = (box) => {
     const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
     scrolls ? box.setAttribute("tabindex", "0") : box.removeAttribute("tabindex");
+    box.toggleAttribute("data-scrolls", box.scrollWidth > box.clientWidth + 1);
   };
   const sizes = new ResizeObserver((entries) => entries.forEach((entry) => stop(entry.target)));
   all(".table, .plate, .rich, pre, .formula-block").forEach((box) => sizes.observe(box));

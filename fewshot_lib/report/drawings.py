@@ -1,0 +1,53 @@
+"""SVG drawings as parts of a page."""
+
+import re
+from xml.etree import ElementTree
+
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+ElementTree.register_namespace("", _SVG)
+ElementTree.register_namespace("xlink", _XLINK)
+# "#name" as a link, in url(…) or in a style sheet; colours look alike, but no element has their id.
+_REFERENCE = re.compile(r"#([\w.:-]+)")
+
+
+class FigureError(ValueError):
+    """A figure that a page cannot show to everybody."""
+
+
+def inline_svg(source: str, anchor: str, alt: str) -> str:
+    """A drawing as part of the page: as wide as its box, ids and styles its own, no scripts.
+
+    Raises:
+        FigureError: the SVG cannot be read.
+    """
+    try:
+        root = ElementTree.fromstring(source)
+    except ElementTree.ParseError as error:
+        raise FigureError(f"is SVG that cannot be read ({error})") from None
+    for parent in root.iter():
+        for child in [c for c in parent if c.tag in (f"{{{_SVG}}}script", f"{{{_SVG}}}metadata")]:
+            parent.remove(child)
+    _rename_ids(root, anchor)
+    size = [root.attrib.pop(name, "") for name in ("width", "height")]
+    numbers = [re.match(r"[\d.]+(?=(px|pt)?$)", value) for value in size]
+    if "viewBox" not in root.attrib and all(numbers):
+        root.set("viewBox", f"0 0 {numbers[0][0]} {numbers[1][0]}")
+    root.attrib |= {"role": "img", "aria-label": alt}
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _rename_ids(root: ElementTree.Element, anchor: str) -> None:
+    """Set the anchor before every id and what refers to it, and confine style sheets to it."""
+    ids = {element.get("id") for element in root.iter()}
+
+    def renamed(text: str) -> str:
+        return _REFERENCE.sub(lambda m: f"#{anchor}-{m[1]}" if m[1] in ids else m[0], text)
+
+    for element in root.iter():
+        for name in [name for name in element.attrib if name.startswith("on")]:
+            del element.attrib[name]
+        element.attrib |= {name: renamed(value) for name, value in element.attrib.items()}
+        if "id" in element.attrib:
+            element.set("id", f"{anchor}-{element.get('id')}")
+        if element.tag == f"{{{_SVG}}}style":
+            element.text = f"#{anchor} {{{renamed(element.text or '')}}}"
