@@ -18,7 +18,7 @@ Count = Annotated[int, Field(ge=1)]
 Several = Annotated[int, Field(ge=2)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+_Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Distance = Literal["euclidean", "cosine", "parametric"]
 
@@ -97,7 +97,7 @@ class TrainingParams(DataParams):
     episodes: Count = Field(100, description="training episodes of an epoch")
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="sgd or adam")
     lr: Positive = Field(1e-3, description="learning rate at first")
-    momentum: Fraction = Field(0.9, description="of sgd")
+    momentum: _Fraction = Field(0.9, description="of sgd")
     weight_decay: NonNegative = Field(0.012, description="of all weights")
     lr_schedule: Literal["step", "cosine"] = Field(
         "step", description="how the learning rate falls: step, or cosine down to nothing"

@@ -46,7 +46,7 @@ class ReportParams(TrainingParams):
         }
 
 
-class CompareParams(ReportParams):
+class _CompareParams(ReportParams):
     """Parts that compare settings train each of them alike, smaller than the main run."""
 
     n_way_compare: Several = Field(5, description="n_way of the compared runs")
@@ -66,7 +66,7 @@ class CompareParams(ReportParams):
         return self.compare_spec(n_shot=n_shot, n_shot_test=n_shot)
 
 
-class HallucinationParams(ReportParams):
+class _HallucinationParams(ReportParams):
     """Problem 2's network, and maps of what it hallucinates."""
 
     n_aug: Count = Field(
@@ -86,7 +86,7 @@ class HallucinationParams(ReportParams):
     tsne_fakes: Count = Field(3, description="hallucinated features of each image on it")
 
 
-class Problem1(CompareParams):
+class Problem1(_CompareParams):
     """Prototypical Network: a main run, three distances, several numbers of shots."""
 
     distances: list[Distance] = Field(
@@ -114,7 +114,7 @@ class Problem1(CompareParams):
         return {k: self.shot_spec(k) for k in self.shots}
 
 
-class Problem2(CompareParams, HallucinationParams):
+class Problem2(_CompareParams, _HallucinationParams):
     """Data hallucination: a main run beside Problem 1's, and several M."""
 
     n_aug_test: Count | None = Field(None, description="M in the test; None: as in training")
@@ -139,7 +139,7 @@ class Problem2(CompareParams, HallucinationParams):
         return self.compare_spec(method="hallucination", n_aug=n_aug, n_aug_test=n_aug)
 
 
-class Problem3(HallucinationParams):
+class Problem3(_HallucinationParams):
     """Improved hallucination: both variants beside Problems 1 and 2."""
 
     epochs_before: Count | None = Field(

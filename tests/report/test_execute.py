@@ -5,8 +5,10 @@ import sys
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from nbformat.sign import NotebookNotary
-from report_project import write_notebook
+from papermill.cli import papermill
+from report_project import write_notebook, write_params
 
 from fewshot_lib.report.execute import NotebookError, run_notebook
 from fewshot_lib.spec.problems import PROBLEMS
@@ -90,3 +92,22 @@ def test_an_earlier_notebook_is_replaced_whole(project):
         source = write_notebook(project, "problem1", [f"print('{word}')"])
         run_notebook(source, target, PARAMS)
     assert printed(target) == "new\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "printed_or_told"),
+    [
+        (["-p", "shots", "[1, 2]", "-p", "n_way", "10"], "10 0.002 3 [1, 2]"),
+        (["-p", "epoch", "5"], "unknown parameter 'epoch' (did you mean 'epochs'?)"),
+    ],
+)
+def test_plain_papermill_takes_a_profiles_file_and_parameters(project, options, printed_or_told):
+    source = write_notebook(
+        project, "problem1", ["print(params.n_way, params.lr, params.epochs, params.shots)"]
+    )
+    write_params(project, "slow", "common", "epochs: 3")
+    file = write_params(project, "slow", "problem1", "profile: slow\nlr: 2e-3")
+    target = project / "out.ipynb"
+    arguments = [str(source), str(target), "-f", str(file), *options, "-k", "python3"]
+    result = CliRunner().invoke(papermill, [*arguments, "-l", "python", "--no-progress-bar"])
+    assert printed_or_told in printed(target) + str(result.exception)
