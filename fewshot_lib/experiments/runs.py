@@ -219,7 +219,8 @@ def _make(spec: Spec, folder: Path) -> None:
     """Train into the folder; ``result.json``, written last, says that it is complete."""
     write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
     bank = bank_for(spec, "train")
-    start = _pretrained(spec, bank) if spec.pretrain_epochs else None
+    before = spec.start(len(bank.class_names), len(bank.labels))
+    start = load_state(run(before).folder / WEIGHTS) if before else None
     memory = PeakMemory(default_device())
     history = train(spec, bank, bank_for(spec, "val"), folder, start)
     best = max(history, key=lambda row: row["val_accuracy"])
@@ -239,9 +240,3 @@ def _make(spec: Spec, folder: Path) -> None:
     write_text(folder / RESULT, json.dumps(result, indent=2) + "\n")
     for path in (folder / STATE, folder / PREVIOUS, *folder.glob(".*.tmp")):
         path.unlink(missing_ok=True)
-
-
-def _pretrained(spec: Spec, bank: ImageBank) -> dict[str, torch.Tensor]:
-    """Weights of the classifier this run starts from; trained once for all runs alike."""
-    classifier = spec.pretraining(len(bank.class_names), len(bank.labels))
-    return load_state(run(classifier).folder / WEIGHTS)

@@ -14,7 +14,7 @@ from fewshot_lib.networks.encoder import NOISE_SIZE, feature_size
 from fewshot_lib.spec.parameters import Spec
 
 PAIR = 2  # fakes of one image in training
-_BETAS = (0.5, 0.9)  # of both Adams
+BETAS = (0.5, 0.9)  # of both Adams
 _FIRST_LOSS = 100.0  # what the original takes for the generator's loss before there is one
 
 
@@ -88,7 +88,7 @@ class AdversarialLearner(PrototypicalLearner):
         """As the other methods for the extractor, Adam for generator and discriminator."""
         extractor = nn.ModuleList([self.net, self.distance])
         return {"main": self.main_optimizer(extractor)} | {
-            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, _BETAS, fused=True)
+            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, BETAS, fused=True)
             for name, network in (
                 ("generator", self.generator),
                 ("discriminator", self.discriminator),

@@ -59,9 +59,13 @@ def make_batch(
         augment: any of "flip", "crop", "jitter", "rotate", drawn for each image apart.
 
     Returns:
-        float32 ``(n, 3, s, s)`` on ``device`` in this memory layout.
+        float32 ``(n, 3, s, s)`` on ``device`` in this memory layout. If the bank holds features in
+        place of images, those as they are.
     """
-    images = send(bank.images[indices.flatten()], device).float()
+    images = send(bank.images[indices.flatten()], device)
+    if images.is_floating_point():
+        return images
+    images = images.float()
     mean, std = (_constant(tuple(v), device) for v in (bank.mean, bank.std))
     if augment:
         images = images.div_(255).contiguous(memory_format=torch.channels_last)

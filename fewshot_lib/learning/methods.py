@@ -1,7 +1,7 @@
 """All methods by name."""
 
 from fewshot_lib.learning.adversarial import AdversarialLearner
-from fewshot_lib.learning.afhn import AFHNLossesLearner
+from fewshot_lib.learning.afhn import AFHNLearner
 from fewshot_lib.learning.classification import ClassificationLearner
 from fewshot_lib.learning.hallucination import HallucinationLearner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
@@ -11,7 +11,7 @@ _LEARNERS = {  # by method and variant
     ("prototypical", "original"): PrototypicalLearner,
     ("hallucination", "original"): HallucinationLearner,
     ("adversarial", "original"): AdversarialLearner,
-    ("adversarial", "afhn"): AFHNLossesLearner,
+    ("adversarial", "afhn"): AFHNLearner,
     ("classification", "original"): ClassificationLearner,
 }
 

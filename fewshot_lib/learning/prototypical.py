@@ -33,6 +33,7 @@ class PrototypicalLearner(nn.Module):
     encoder_name = "net.extractor"  # in the state dict
     compiled = ("episode_loss",)  # methods that are, where the plan says so
     training_only: tuple[str, ...] = ()  # parts that the test does without
+    frozen = False  # whether it learns from features that its extractor has made once for all
 
     def __init__(self, spec: Spec):
         super().__init__()

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -40,7 +41,7 @@ def train(
     the best epoch so far.
 
     Args:
-        pretrained: weights of a classifier to start the extractor from.
+        pretrained: weights to start from, those of a classifier as a rule.
 
     Returns:
         The history, one row per epoch.
@@ -52,6 +53,9 @@ def train(
     progress = Progress(run_title(spec), spec.epochs, spec.episodes, len(history))
     val_episodes = selection_episodes(spec, val_bank)
     train_bank, val_bank = (place(bank, default_device()) for bank in (train_bank, val_bank))
+    if training.learner.frozen and len(history) < spec.epochs:
+        features = encode(training.learner, train_bank, default_device()).embedded
+        train_bank = replace(train_bank, images=features.clone())
     for epoch in range(len(history) + 1, spec.epochs + 1):
         started = time.perf_counter()
         row = _train_epoch(spec, training, train_bank, epoch, progress)
@@ -138,9 +142,10 @@ def _require_finite(spec: Spec, steps: list[Metrics], epoch: int) -> None:
 
 
 def _diverged(spec: Spec, what: str, epoch: int, episode: int) -> InputError:
+    rate = "gan_lr" if spec.variant == "afhn" else "lr"
     return InputError(
         f"{run_title(spec)} diverged: its {what} is not finite in epoch {epoch}, episode {episode} "
-        f"(the epochs before are kept): lower lr={spec.lr:g}"
+        f"(the epochs before are kept): lower {rate}={getattr(spec, rate):g}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Problem 3's networks: extractor, generator, discriminator, and AFHN's critic."""
+"""Problem 3's networks: extractor, generator, discriminator, and AFHN's generator and critic."""
 
 import torch
 from torch import nn
@@ -13,6 +13,8 @@ from fewshot_lib.networks.encoder import (
     initialise_convolutions,
 )
 from fewshot_lib.networks.hallucination import Hallucinator
+
+_AFHN_HIDDEN = 1024
 
 
 class Extractor(nn.Module):
@@ -58,6 +60,21 @@ class Discriminator(nn.Module):
         return self.judge(features).squeeze(-1)
 
 
+class ConditionalGenerator(Hallucinator):
+    """AFHN: features ``(..., d)`` and noise ``(..., m, 512)`` to hallucinated ``(..., m, d)``."""
+
+    layers_name = "generate"
+    noise_size = 512
+
+    def __init__(self, size: int):
+        layers = nn.Sequential(
+            nn.Linear(size + self.noise_size, _AFHN_HIDDEN),
+            nn.LeakyReLU(0.2),
+            nn.Linear(_AFHN_HIDDEN, size),
+        )
+        super().__init__(layers)
+
+
 class Critic(nn.Module):
     """AFHN's conditional critic (Li et al. 2020): a score ``(...)``, unbounded, large for real.
 
@@ -67,7 +84,7 @@ class Critic(nn.Module):
     def __init__(self, size: int = ORIGINAL_SIZE):
         super().__init__()
         self.judge = nn.Sequential(
-            nn.Linear(2 * size, size // 4), nn.LeakyReLU(0.2), nn.Linear(size // 4, 1)
+            nn.Linear(2 * size, _AFHN_HIDDEN), nn.LeakyReLU(0.2), nn.Linear(_AFHN_HIDDEN, 1)
         )
 
     def forward(self, features: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ METHODS = {
     "Problem 1": "#0173b2",
     "Problem 2": "#b25e00",
     "Problem 3": "#00805c",
-    "AFHN's losses": "#9b4f96",
+    "AFHN": "#9b4f96",
 }
 OTHERS = ["#3d3d3d", "#d1335b", "#16808c", "#8a5a2b", "#6a51a3", "#5f7d1f"]  # settings compared
 _QUANTITY = ["#c2592e", "#a01a58", "#2d1e6b"]  # from small to large values

@@ -162,7 +162,10 @@ USED_BY = {
     "variant": {"adversarial"},
     "gan_lr": {"adversarial"},
     "fake_weight": {"adversarial"},
+    "extractor_epochs": {"adversarial"},
 }  # parameter of a Spec to the methods that use it; all use what is not named here
+_USED_BY_VARIANT = {"fake_weight": "original", "extractor_epochs": "afhn"}
+_FAKES_OF_AFHN = 50  # per class in the test, where they train a classifier
 
 _COSINE_HEAD_SCALE = 10.0  # initial value; it is learned
 
@@ -203,7 +206,7 @@ class Spec(TrainingParams):
         None, description="hallucination: the hallucinator's learning rate at first; None: lr"
     )
     variant: Literal["original", "afhn"] = Field(
-        "original", description="adversarial: losses of the original report, or of afhn"
+        "original", description="adversarial: the original report's, or afhn as it was published"
     )
     gan_lr: Positive = Field(
         1e-4, description="adversarial: learning rate of generator and discriminator, by Adam"
@@ -212,6 +215,11 @@ class Spec(TrainingParams):
         None,
         description="adversarial: of hallucinated episodes' loss; None: 0.5 / the generator's loss",
     )
+    extractor_epochs: Count | None = Field(
+        None,
+        description="afhn: epochs of the Problem 1 run whose extractor is frozen; None: as many "
+        "as here",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -219,6 +227,9 @@ class Spec(TrainingParams):
         """Spell out what is implied, so that equal runs have equal specs."""
         n_shot = values.get("n_shot", 1)
         filled = {"n_query": n_shot, "n_shot_test": n_shot, "n_aug_test": values.get("n_aug", 0)}
+        if values.get("variant") == "afhn":
+            epochs = values.get("epochs", 1)
+            filled |= {"n_aug_test": _FAKES_OF_AFHN, "extractor_epochs": epochs}
         return values | {k: v for k, v in filled.items() if values.get(k) is None}
 
     def _contradictions(self) -> Iterator[str]:
@@ -227,6 +238,9 @@ class Spec(TrainingParams):
             default = 0 if name == "n_aug_test" else type(self).model_fields[name].default
             if self.method not in methods and getattr(self, name) != default:
                 yield f"method '{self.method}' does not use {name}: leave it out"
+        for name, variant in _USED_BY_VARIANT.items():
+            if self.method == "adversarial" and self.variant != variant and getattr(self, name):
+                yield f"variant '{self.variant}' does not use {name}: leave it out"
         if self.method == "classification" and self.n_classes < 2:
             yield "method 'classification' needs n_classes, 2 or more"
 
@@ -235,6 +249,17 @@ class Spec(TrainingParams):
         """The spec of a run that may be older than this version; errors are those of ``check``."""
         known = {k: v for k, v in {**values}.items() if (k, v) not in _GONE.items()}
         return cls.check(known)
+
+    def start(self, n_classes: int, n_images: int) -> Self | None:
+        """The run whose weights this one starts from: a classifier, for AFHN Problem 1; or none.
+
+        Args:
+            n_classes, n_images: that there are to learn from.
+        """
+        if self.variant == "afhn":
+            recipe = self.model_dump(include=set(TrainingParams.model_fields))
+            return self.check(recipe | {"epochs": self.extractor_epochs})
+        return self.pretraining(n_classes, n_images) if self.pretrain_epochs else None
 
     def pretraining(self, n_classes: int, n_images: int) -> Self:
         """The classifier that this run starts from.

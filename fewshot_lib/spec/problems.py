@@ -151,12 +151,23 @@ class Problem3(_HallucinationParams):
     fake_weight: Positive | None = Field(
         None, description="of hallucinated episodes' loss; None: 0.5 / the generator's loss"
     )
+    afhn_epochs: Count | None = Field(
+        None, description="epochs of AFHN on frozen features; None: as many as here"
+    )
 
     def main_spec(self) -> Spec:
         return self.adversarial_spec("original")
 
     def adversarial_spec(self, variant: str) -> Spec:
-        return self.spec(method="adversarial", variant=variant)
+        if variant == "original":
+            return self.spec(method="adversarial")
+        return self.spec(
+            method="adversarial",
+            variant=variant,
+            fake_weight=None,
+            epochs=self.afhn_epochs or self.epochs,
+            extractor_epochs=self.epochs_before or self.epochs,
+        )
 
     def specs(self) -> dict[str, Spec]:
         """All methods in the main setting, by the name the report gives them."""
@@ -165,7 +176,7 @@ class Problem3(_HallucinationParams):
             "Problem 1": self.spec(**before),
             "Problem 2": self.spec(method="hallucination", **before),
             "Problem 3": self.adversarial_spec("original"),
-            "AFHN's losses": self.adversarial_spec("afhn"),
+            "AFHN": self.adversarial_spec("afhn"),
         }
 
 
@@ -186,7 +197,7 @@ def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
     """The main run of every finished problem, and Problem 3's other variant."""
     specs = {f"Problem {name[-1]}": p.main_spec() for name, p in params.items()}
     if "problem3" in params:
-        specs["AFHN's losses"] = params["problem3"].adversarial_spec("afhn")
+        specs["AFHN"] = params["problem3"].adversarial_spec("afhn")
     return specs
 
 

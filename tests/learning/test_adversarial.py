@@ -9,7 +9,13 @@ from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import seeded, stream
-from fewshot_lib.networks.adversarial import Critic, Discriminator, Extractor, Generator
+from fewshot_lib.networks.adversarial import (
+    ConditionalGenerator,
+    Critic,
+    Discriminator,
+    Extractor,
+    Generator,
+)
 from fewshot_lib.networks.encoder import count_parameters
 
 CPU = torch.device("cpu")
@@ -20,11 +26,10 @@ STEPS = {
 }
 
 
-@pytest.fixture(params=["original", "afhn"])
-def learner(request, make_spec):
-    spec = make_spec(method="adversarial", variant=request.param)
+@pytest.fixture
+def learner(make_spec):
     with seeded("weights"):
-        return make_learner(spec)
+        return make_learner(make_spec(method="adversarial"))
 
 
 def images_of(bank, spec, seed=0):
@@ -46,6 +51,7 @@ def test_state_dict_keys():
     assert keys[28:] == [f"mlp.{name}.{kind}" for name in linear for kind in ("weight", "bias")]
     for net, name in (
         (Generator(16), "generate"),
+        (ConditionalGenerator(16), "generate"),
         (Discriminator(16), "judge"),
         (Critic(16), "judge"),
     ):
@@ -100,9 +106,8 @@ def copies(parameters):
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("variant", ["original", "afhn"])
-def test_a_step_trains_its_own_network_and_no_other(bank, make_spec, variant, step):
-    spec = make_spec(method="adversarial", variant=variant, distance="parametric")
+def test_a_step_trains_its_own_network_and_no_other(bank, make_spec, step):
+    spec = make_spec(method="adversarial", distance="parametric")
     with seeded("weights"):
         learner = make_learner(spec)
     images = images_of(bank, spec)
@@ -142,7 +147,7 @@ def test_order_of_the_steps_and_who_is_in_training_mode(bank, learner):
     learner.train_step(images_of(bank, learner.spec), optimizers)
     extractor = ("main", [True, False, False])
     rest = [("generator", [False, True, False]), ("discriminator", [False, False, True])]
-    assert seen == [extractor, *(rest if learner.spec.variant == "original" else rest[::-1])]
+    assert seen == [extractor, *rest]
 
 
 @pytest.mark.parametrize(("batches", "first"), [("joint", 0.0), ("apart", 0.005)])
@@ -186,16 +191,12 @@ def test_several_episodes_make_one_step_of_each_network(bank, learner):
     assert len(set(generator_losses.tolist())) == 3
 
 
-@pytest.mark.parametrize(
-    ("variant", "given", "expected"),
-    [("original", 0.25, 0.25), ("afhn", 0.25, 0.25), ("afhn", None, 1)],
-)
-def test_the_weight_of_the_fakes_may_be_constant(bank, make_spec, variant, given, expected):
-    spec = make_spec(method="adversarial", variant=variant, fake_weight=given)
+def test_the_weight_of_the_fakes_may_be_constant(bank, make_spec):
+    spec = make_spec(method="adversarial", fake_weight=0.25)
     learner = make_learner(spec)
     optimizers = learner.optimizers()
     for _ in range(2):
-        assert learner.train_step(images_of(bank, spec), optimizers)["fake_weight"] == expected
+        assert learner.train_step(images_of(bank, spec), optimizers)["fake_weight"] == 0.25
 
 
 def test_the_weight_decides_whether_fakes_reach_the_extractor(bank, make_spec):

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from fewshot_lib.learning.adversarial import AdversarialLearner
-from fewshot_lib.learning.afhn import AFHNLossesLearner
+from fewshot_lib.learning.afhn import AFHNLearner
 from fewshot_lib.learning.classification import ClassificationLearner
 from fewshot_lib.learning.hallucination import HallucinationLearner
 from fewshot_lib.learning.methods import make_learner
@@ -19,7 +19,7 @@ from fewshot_lib.spec.parameters import Spec
         ({"method": "prototypical"}, PrototypicalLearner),
         ({"method": "hallucination"}, HallucinationLearner),
         ({"method": "adversarial"}, AdversarialLearner),
-        ({"method": "adversarial", "variant": "afhn"}, AFHNLossesLearner),
+        ({"method": "adversarial", "variant": "afhn"}, AFHNLearner),
         ({"method": "classification", "n_classes": 6}, ClassificationLearner),
     ],
 )

@@ -87,15 +87,13 @@ def test_the_same_figure_is_the_same_svg_and_ids_are_its_own():
 
 
 def test_a_method_has_one_colour_in_every_figure():
-    curves = figures.learning_curves(
-        {name: runs(HISTORY) for name in ("b", "AFHN's losses", "Problem 2")}
-    )
+    curves = figures.learning_curves({name: runs(HISTORY) for name in ("b", "AFHN", "Problem 2")})
     lines = {line.get_label(): line.get_color() for line in curves.axes[0].lines}
-    assert lines["AFHN's losses"] == style.METHODS["AFHN's losses"]
+    assert lines["AFHN"] == style.METHODS["AFHN"]
     assert lines["Problem 2"] == style.METHODS["Problem 2"]
     assert lines["b"] not in style.METHODS.values()
-    panels = figures.losses(runs(HISTORY), {"loss": "real"}, method="AFHN's losses")
-    assert panels.axes[0].lines[0].get_color() == style.METHODS["AFHN's losses"]
+    panels = figures.losses(runs(HISTORY), {"loss": "real"}, method="AFHN")
+    assert panels.axes[0].lines[0].get_color() == style.METHODS["AFHN"]
 
 
 def test_values_of_one_quantity_are_ordered_from_light_to_dark():
@@ -224,9 +222,9 @@ def test_every_seed_is_a_point_and_their_mean_a_bar():
 
 
 def test_a_method_s_bar_has_its_colour():
-    figure = figures.seeds_and_means({"AFHN's losses": judged(2), "cosine": judged(1)}, "method")
+    figure = figures.seeds_and_means({"AFHN": judged(2), "cosine": judged(1)}, "method")
     colours = [to_hex(bar.get_color()[0]) for bar in bars(figure)]
-    assert colours == [style.METHODS["AFHN's losses"], style.METHODS["Problem 1"]]
+    assert colours == [style.METHODS["AFHN"], style.METHODS["Problem 1"]]
 
 
 def test_several_seeds_are_shown_and_a_single_one_is_not(monkeypatch):

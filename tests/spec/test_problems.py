@@ -86,8 +86,9 @@ def test_one_seed_is_the_run_itself():
 
 
 def test_the_runs_before_the_improved_one_may_be_longer():
-    specs = Problem3.check({"epochs": 2, "epochs_before": 7}).specs()
-    assert [spec.epochs for spec in specs.values()] == [7, 7, 2, 2]
+    specs = Problem3.check({"epochs": 2, "epochs_before": 7, "afhn_epochs": 3}).specs()
+    assert [spec.epochs for spec in specs.values()] == [7, 7, 2, 3]
+    assert specs["AFHN"].start(6, 100) == specs["Problem 1"]
 
 
 def test_problem_2_s_fakes_are_its_own():

@@ -55,6 +55,7 @@ CHANGES = {
     "variant": "afhn",
     "gan_lr": 0.1,
     "fake_weight": 0.25,
+    "extractor_epochs": 7,
 }
 OF_SOURCES = {
     "rotations": ("omniglot", False),
@@ -76,6 +77,8 @@ def test_every_field_changes_the_identity(field):
         "residual": {"method": "hallucination"},
         "hallucinator_lr": {"method": "hallucination"},
         "n_classes": {"method": "classification", "n_classes": 5},
+        "fake_weight": {"variant": "original"},
+        "extractor_epochs": {"variant": "afhn"},
     }
     base = BASE | needed.get(field, {})
     base, changed = Spec.check(base), Spec.check(base | {field: CHANGES[field]})
@@ -150,11 +153,31 @@ def test_hallucinated_features_in_the_test_are_those_of_training_unless_given():
         ("adversarial", "n_aug", 1),
         ("adversarial", "mix_queries", True),
         ("classification", "batches", "apart"),
+        ("prototypical", "extractor_epochs", 1),
     ],
 )
 def test_a_method_refuses_what_it_does_not_use(method, name, value):
     with pytest.raises(InputError, match=f"^method '{method}' does not use {name}: leave it out"):
         Spec.check({"method": method, name: value})
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"), [("original", "extractor_epochs"), ("afhn", "fake_weight")]
+)
+def test_a_variant_refuses_what_it_does_not_use(variant, name):
+    with pytest.raises(InputError, match=f"^variant '{variant}' does not use {name}: leave it out"):
+        Spec.check({"method": "adversarial", "variant": variant, name: 1})
+
+
+def test_afhn_starts_from_problem_1_and_a_pretrained_run_from_its_classifier():
+    recipe = {"n_way": 7, "distance": "cosine", "epochs": 3, "pretrain_epochs": 4, "seed": 5}
+    first = Spec.check(recipe)
+    afhn = {"method": "adversarial", "variant": "afhn", "gan_lr": 0.5, "n_aug_test": 9}
+    assert Spec.check(recipe | afhn).start(6, 100) == first
+    longer = Spec.check(recipe | afhn | {"epochs": 9, "extractor_epochs": 3})
+    assert longer.start(6, 100) == first
+    assert first.start(6, 100) == first.pretraining(6, 100)
+    assert first.pretraining(6, 100).start(6, 100) is None
 
 
 RECIPE = {
@@ -168,15 +191,14 @@ NAMES = {  # made when the project had its first users; a run that is trained is
     "24a2908c5926": {"method": "hallucination", "n_aug": 3, "n_aug_test": 1, "ema": 0.5}
     | {"residual": True, "hallucinator_lr": 0.1},
     "d506d35757a5": {"method": "adversarial"},
-    "f5acf3c1be8f": {"method": "adversarial", "variant": "afhn", "n_aug_test": 2}
-    | {"fake_weight": 0.5},
+    "9f64425a9c23": {"method": "adversarial", "variant": "afhn", "extractor_epochs": 2},
     "ff71c7514a52": {"method": "classification", "n_classes": 6},
     "b4e3e4bff765": RECIPE,
     "861067961d66": RECIPE
     | {"method": "hallucination", "n_aug": 200, "residual": True}
     | {"hallucinator_lr": 1e-3},
     "da7b188ba499": RECIPE | {"method": "adversarial"},
-    "81ee9c9597d3": RECIPE | {"method": "adversarial", "variant": "afhn", "gan_lr": 1e-3},
+    "dc082adfd322": RECIPE | {"method": "adversarial", "variant": "afhn", "gan_lr": 1e-3},
 }
 
 
