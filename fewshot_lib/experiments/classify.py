@@ -12,11 +12,11 @@ import torch
 from fewshot_lib.data.images import images_in, is_image
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import output_file, spreadsheet_safe
-from fewshot_lib.learning.calibration import calibrate
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import FAKES_AT_ONCE, encode
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import Trained
+from fewshot_lib.networks.calibration import calibrate
 
 _IMAGES_AT_ONCE = 512  # decoded and encoded together: bounds the memory
 _COLUMNS = ("file", "class", "probability", "runner_up", "runner_up_probability")

@@ -23,7 +23,6 @@ from fewshot_lib.files import (
     write_array,
     write_text,
 )
-from fewshot_lib.learning.calibration import class_means
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import PeakMemory, default_device
 from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate, query_features
@@ -33,6 +32,7 @@ from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.training import train
 from fewshot_lib.learning.weights import Trained, keep_class_means, load_state, load_trained
+from fewshot_lib.networks.calibration import class_means
 from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.words import run_title

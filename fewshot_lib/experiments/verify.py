@@ -11,9 +11,9 @@ from fewshot_lib.experiments.lookup import read_run
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.experiments.testcases import TESTCASES, evaluate_testcases
 from fewshot_lib.files import runs_folder
-from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.weights import FOLDER, load_trained
+from fewshot_lib.networks.calibration import CALIBRATED
 
 _TOLERANCE = 5e-5  # half of the last digit a report prints: another machine rounds otherwise
 

@@ -9,11 +9,11 @@ import torch
 
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.learning.batches import make_batch
-from fewshot_lib.learning.calibration import calibrate
 from fewshot_lib.learning.device import send, whole_float32
 from fewshot_lib.learning.intervals import Interval, interval
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
+from fewshot_lib.networks.calibration import calibrate
 
 # On a CPU the activations of a few images stay in its cache: 8 of 84 px, 58 of 32 px.
 # On a GPU those of four million pixels, 570 images of 84 px, take 1.3 GB.

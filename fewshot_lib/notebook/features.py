@@ -8,10 +8,10 @@ import torch
 
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run, bank_for
-from fewshot_lib.learning.calibration import class_means
 from fewshot_lib.learning.evaluation import query_features
 from fewshot_lib.learning.intervals import Interval, interval, of_intervals
 from fewshot_lib.learning.randomness import seed_of, stream
+from fewshot_lib.networks.calibration import class_means
 
 _PROTOTYPES_AT_ONCE = 100
 

@@ -9,8 +9,8 @@ from typing import Any
 from fewshot_lib.experiments.folders import STATUS
 from fewshot_lib.experiments.lookup import complete_params
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns, difference
-from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval
+from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.notebook.tables import testcases_accuracy
 from fewshot_lib.progress import duration
 from fewshot_lib.spec.checks import Params

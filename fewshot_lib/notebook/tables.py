@@ -9,8 +9,8 @@ from pandas.io.formats.style import Styler
 
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns
 from fewshot_lib.experiments.testcases import evaluate_testcases
-from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval, of_intervals, points
+from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.notebook.features import Cloud, measures
 from fewshot_lib.notebook.published import (

@@ -9,8 +9,8 @@ from typing import Any
 from fewshot_lib.experiments import folders
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.files import project_root, write_text
-from fewshot_lib.learning.calibration import CALIBRATED
 from fewshot_lib.learning.intervals import Interval, points
+from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.notebook.published import TEST_CASES, data_in_words, others_values, protocol
 
 BEGIN, END = "<!-- results: made by make record -->", "<!-- results end -->"

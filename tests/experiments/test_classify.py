@@ -21,12 +21,12 @@ from fewshot_lib.data.images import images_in
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import classify as tool
 from fewshot_lib.files import write_array
-from fewshot_lib.learning.calibration import calibrate
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import encode, predict
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.weights import MEANS_FILE, load_trained, save_weights
+from fewshot_lib.networks.calibration import calibrate
 from fewshot_lib.report import contact_sheet
 
 COLOURS = {"blue": (0, 0, 1), "green": (0, 1, 0), "red": (1, 0, 0)}
