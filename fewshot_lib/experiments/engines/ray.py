@@ -7,8 +7,10 @@ machine is lost starts anew elsewhere and goes on after the last epoch that was 
 import getpass
 import hashlib
 import os
+import signal
 import socket
 import tempfile
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,6 +64,7 @@ def _connect(address: str | None) -> ModuleType:
         raise InputError("engine 'ray' needs Ray: pip install 'fewshot-report[cluster]'") from None
     if ray.is_initialized():
         return ray
+    on_end = signal.getsignal(signal.SIGTERM)
     try:
         if address:
             _require_listener(address)
@@ -76,6 +79,8 @@ def _connect(address: str | None) -> ModuleType:
             if address
             else f"Ray does not start on this machine ({reason}): try again, or engine 'serial'"
         ) from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_end)  # Ray's prints a trace when a kernel is ended
     return ray
 
 
