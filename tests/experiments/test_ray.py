@@ -167,12 +167,16 @@ def test_another_machine_goes_on_with_the_epochs_a_storage_has(
     whole = run(short)
     elsewhere()
     stopped = run_folder(short)
+    there = project / "storage" / stopped.name
+
+    def is_sent() -> bool:
+        state = there / "state.pt"  # is sent last
+        return state.exists() and state.read_bytes() == (stopped / "state.pt").read_bytes()
+
     monkeypatch.setattr(storage, "_EVERY", 0.01)
     with pytest.raises(KeyboardInterrupt), kept(Storage(url), stopped):
-        stop_in_epoch(3, short, lambda: Storage(url).epochs(stopped.name) == 2)
-    sent = {path.name for path in (project / "storage" / stopped.name).iterdir()}
-    assert {"spec.yaml", "history.csv", "weights.safetensors", "state.pt"} <= sent
-    first = pd.read_csv(project / "storage" / stopped.name / "history.csv")
+        stop_in_epoch(3, short, is_sent)
+    first = pd.read_csv(there / "history.csv")
     assert len(first) == 2
     monkeypatch.setenv("FEWSHOT_ROOT", str(project / "third"))
     with kept(Storage(url), run_folder(short)):
@@ -180,7 +184,7 @@ def test_another_machine_goes_on_with_the_epochs_a_storage_has(
     # Seconds are measured: equal ones show that no kept epoch was trained again.
     assert_frame_equal(resumed.history.head(2), first)
     assert resumed.weights_hash == whole.weights_hash
-    final = {path.name for path in (project / "storage" / stopped.name).iterdir()}
+    final = {path.name for path in there.iterdir()}
     assert final == {"spec.yaml", "history.csv", "weights.safetensors", RESULT}
 
 

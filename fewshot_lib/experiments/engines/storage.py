@@ -96,9 +96,10 @@ def kept(storage: Storage, folder: Path) -> Iterator[None]:
 
 def _send_epochs(storage: Storage, folder: Path, over: threading.Event) -> None:
     """Send the run whenever it has got on, until it is over."""
-    sent = storage.epochs(folder.name)
+    sent = None
     while not over.wait(_EVERY):
         with contextlib.suppress(Exception):  # each kind of storage has its own; later again
-            if (made := Storage(str(folder.parent)).epochs(folder.name)) != sent:
+            made = (folder / STATE).stat().st_mtime_ns
+            if made != sent:
                 storage.send(folder, _RESUMABLE)
                 sent = made
