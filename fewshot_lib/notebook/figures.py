@@ -173,6 +173,7 @@ def confusion(evaluation: Evaluation | SeedEvaluations, bank: ImageBank) -> Figu
         ax=ax,
         cbar_kws={"label": "share of the true class's queries, %", "shrink": 0.7},
     )
+    ax.collections[0].colorbar.solids.set_rasterized(False)  # else it is no drawing but a picture
     ax.set(xlabel="predicted", ylabel="true")
     ax.tick_params(labelsize=8, length=0)
     return figure

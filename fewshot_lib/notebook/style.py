@@ -37,7 +37,7 @@ CLASSES = [
     "#8a5a2b",
 ]
 MARKERS = {"real": "x", "hallucinated": "^", "prototype": "*"}
-INK, QUIET, CHANCE = "#1d2430", "#5c6675", "#8a8f98"  # text, lesser text, reference lines
+INK, QUIET, CHANCE = "#1d2430", "#5c6675", "#6b7280"  # text, lesser text, reference lines
 _FONTS = ["DejaVu Sans", "Verdana", "Segoe UI", "Helvetica", "Arial"]  # much alike in width
 
 
