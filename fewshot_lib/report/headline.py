@@ -59,30 +59,51 @@ def _rows() -> Iterator[str]:
 
     The original is compared with on the course's test cases, which it was judged on.
     """
+    for name, kept, test, classes in _recorded():
+        where = f"[{kept['data']}]({name}/index.html), {_CLASSES[classes]}, {test}"
+        others = others_values(kept["data"], test, classes)
+        for entry in kept[classes]:
+            yield _row(where, entry, *others)
+
+
+def _recorded() -> Iterator[tuple[str, dict[str, Any], str, str]]:
+    """Name, headline, protocol and classes of each recorded report: test ones, if it has any."""
     for path in sorted((project_root() / "reports" / "reference").glob(f"*/{folders.HEADLINE}")):
         kept = json.loads(path.read_text("utf-8"))
         test = kept.get("protocol", "5-way 1-shot")  # which recorded reports go without
         for classes in ("test" if "test" in kept else "val", TEST_CASES):
-            page = f"{path.parent.name}/index.html"
-            where = f"[{kept['data']}]({page}), {_CLASSES[classes]}, {test}"
-            others = others_values(kept["data"], test, classes)
-            for entry in kept.get(classes, []):
-                yield _row(where, entry, *others)
+            if classes in kept:
+                yield path.parent.name, kept, test, classes
+
+
+def recorded_results() -> list[dict[str, Any]]:
+    """What a page of all recorded reports tells of each: name, data, rows of method and values."""
+    return [
+        {"name": name, "data": f"{kept['data']}, {test}", "classes": _CLASSES[classes]}
+        | {"rows": [_values(entry) for entry in kept[classes]]}
+        for name, kept, test, classes in _recorded()
+    ]
+
+
+def _values(entry: dict[str, Any]) -> tuple[str, str, str]:
+    """Method, accuracy in % and difference to Problem 1 in words."""
+    (mean, ci95, _), gap = entry["accuracy"], entry["against Problem 1"]
+    accuracy = f"{100 * mean:.2f} ± {100 * ci95:.2f}"
+    return entry["method"], accuracy, points(Interval(*gap)) if gap else _NOTHING
 
 
 def _row(
     where: str, entry: dict[str, Any], original: Mapping[str, str], published: Mapping[str, str]
 ) -> str:
     """One method's line."""
-    method, gap = entry["method"], entry["against Problem 1"]
-    mean, ci95, n = entry["accuracy"]
+    method, accuracy, gap = _values(entry)
     cells = [
         where,
         method,
         original.get(method, _NOTHING),
         published.get(method, _NOTHING),
-        f"{100 * mean:.2f} ± {100 * ci95:.2f} ({n:,} episodes)",
-        points(Interval(*gap)) if gap else _NOTHING,
+        f"{accuracy} ({entry['accuracy'][2]:,} episodes)",
+        gap,
         ", ".join(f"`{name}`" for name in entry["runs"]),
     ]
     return f"| {' | '.join(cells)} |"

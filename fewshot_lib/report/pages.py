@@ -104,6 +104,18 @@ def write_index(folder: Path, pages: list[Page], status: Status) -> None:
     write_text(folder / INDEX, html)
 
 
+def write_recorded(folder: Path, results: list[dict[str, Any]]) -> None:
+    """Write ``index.html``, which leads to all reports and sweeps that are recorded there.
+
+    Args:
+        results: as of ``headline.recorded_results``.
+    """
+    sweeps = sorted(path.parent.name for path in folder.glob(f"sweeps/*/{INDEX}"))
+    values = {"pages": [], "here": INDEX, "provenance": {}, "title": "Recorded reports"}
+    html = render_page("recorded.html.j2", results=results, sweeps=sweeps, **values)
+    write_text(folder / INDEX, html)
+
+
 def _row(name: str, entry: dict[str, Any], pages: list[Page]) -> dict[str, Any]:
     """What the page tells of one notebook."""
     titles = {Path(page.href).stem: page.title for page in pages}

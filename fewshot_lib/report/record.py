@@ -1,7 +1,7 @@
 """Recording: what a finished report or sweep has made, kept with the project for others.
 
 ``python -m fewshot_lib.report.record NAME`` records ``reports/NAME`` in ``reports/reference/`` and
-brings the table in that folder's README up to date; without a name only the latter.
+brings that folder's front page and the table in its README up to date; without a name only these.
 """
 
 import json
@@ -27,6 +27,7 @@ from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import project_root, runs_folder, write_text
 from fewshot_lib.learning.weights import FOLDER, export_weights
 from fewshot_lib.report import headline
+from fewshot_lib.report.pages import write_recorded
 
 # Bytes of weights: the three problems' networks for 84 px are 27 MB, those for 32 px 2 MB.
 _LIMIT, _LIMIT_OF_ALL = 28_000_000, 45_000_000
@@ -121,6 +122,7 @@ def main(names: list[str]) -> None:
         print(*record(name), sep="\n")
     path = _reference() / "README.md"
     write_text(path, headline.updated(path.read_text("utf-8")))
+    write_recorded(_reference(), headline.recorded_results())
 
 
 if __name__ == "__main__":

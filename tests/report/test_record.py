@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
@@ -133,6 +134,9 @@ def test_a_recorded_report_is_in_the_table_of_all(recorded, runs):
     assert f"`{runs['Problem 1'].first.folder.name}`" in text
     record.main([])
     assert (recorded.parent / "README.md").read_text() == text
+    page = BeautifulSoup((recorded.parent / "index.html").read_text(), "html.parser")
+    assert page.select_one("h2 a")["href"] == f"{recorded.name}/index.html"
+    assert "Problem 1" in [th.get_text() for th in page.select("tbody th")]
 
 
 def test_first_seeds_come_first_where_there_is_little_room(project, make_spec, monkeypatch):
