@@ -28,6 +28,10 @@ def compare(runs: tuple[str, ...], episodes: int, output: Path | None) -> None:
     stands for its main runs. Differences are paired, to the first run named. The last line
     printed is the path of the page.
     """
+    from fewshot_lib.experiments.folders import find_folder
+
+    for name in runs:  # a misspelt one is told at once, torch takes seconds
+        find_folder(name)
     from fewshot_lib.report.compare_page import make_comparison
 
     text, page = make_comparison(runs, episodes, output)

@@ -70,6 +70,37 @@ calibrated_option = click.option(
 )
 
 
+_ENGINE_OPTIONS = (
+    click.option(
+        "--storage",
+        metavar="URL",
+        help="ray: where runs are kept if machines share no folder: s3://… [FEWSHOT_STORAGE].",
+    ),
+    click.option(
+        "--address",
+        help="ray: cluster to join, HOST:PORT or ray://HOST:PORT; else on this machine "
+        "[RAY_ADDRESS].",
+    ),
+    click.option(
+        "--gpus",
+        type=click.FloatRange(min=0),
+        help="ray: GPUs of each run, 0.5 to share one; else 1 if there are any [FEWSHOT_GPUS].",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="CPU threads of each run: with equal numbers runs are equal to the last bit "
+        "[FEWSHOT_THREADS].",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(("serial", "ray")),
+        help="One run after another, or as many at a time as Ray finds GPUs or cores for; "
+        "else serial [FEWSHOT_ENGINE].",
+    ),
+)
+
+
 def engine_options(command: Callable) -> Callable:
     """``--engine`` and what goes with it; the command finds them said in the environment."""
 
@@ -92,34 +123,6 @@ def engine_options(command: Callable) -> Callable:
             os.environ.update(settings.as_environment())
         command(**others)
 
-    for option in (
-        click.option(
-            "--storage",
-            metavar="URL",
-            help="ray: where runs are kept if machines share no folder: s3://… [FEWSHOT_STORAGE].",
-        ),
-        click.option(
-            "--address",
-            help="ray: cluster to join, HOST:PORT or ray://HOST:PORT; else on this machine "
-            "[RAY_ADDRESS].",
-        ),
-        click.option(
-            "--gpus",
-            type=click.FloatRange(min=0),
-            help="ray: GPUs of each run, 0.5 to share one; else 1 if there are any [FEWSHOT_GPUS].",
-        ),
-        click.option(
-            "--threads",
-            type=click.IntRange(min=1),
-            help="CPU threads of each run: with equal numbers runs are equal to the last bit "
-            "[FEWSHOT_THREADS].",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(("serial", "ray")),
-            help="One run after another, or as many at a time as Ray finds GPUs or cores for; "
-            "else serial [FEWSHOT_ENGINE].",
-        ),
-    ):
+    for option in _ENGINE_OPTIONS:
         with_engine = option(with_engine)
     return with_engine

@@ -12,7 +12,7 @@ from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.spec.words import differing_values, episode_shape, run_title, value_text
 
 _IN_A_NAME = 3  # parameters; runs that differ in more are told apart by their folders
-CHANGED = (
+_CHANGED = (
     "its folder's name does not fit its parameters and data as they are here: the folder was "
     "renamed, the data has changed since the training, or another version trained it"
 )
@@ -66,7 +66,7 @@ def judge(run: Run, n_episodes: int) -> JudgedRun:
     try:
         # A run of its own, whose features are let go with it.
         evaluation = Run(run.spec, run.folder).evaluate(n_episodes)
-        return JudgedRun(run, evaluation, "" if _is_unchanged(run) else CHANGED)
+        return JudgedRun(run, evaluation, "" if _is_unchanged(run) else _CHANGED)
     except (InputError, OSError) as error:
         return JudgedRun(run, None, f"no test episodes: {error}")
 

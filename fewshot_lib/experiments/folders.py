@@ -14,7 +14,7 @@ from fewshot_lib.files import project_root, runs_folder
 SPEC, RESULT = "spec.yaml", "result.json"  # every run has the first, a finished one both
 STATUS = "run.json"  # every report
 HEADLINE = "headline.json"  # a complete one
-BEST = "best"  # run of a report
+_BEST = "best"  # run of a report
 _FOR_PHOTOGRAPHS = ("tuned", "laptop")  # profiles on mini-ImageNet, the best first
 
 
@@ -40,7 +40,7 @@ def find_folder(name: str) -> Path:
     raise InputError(f"there is no run or report '{name}'{hint if known or hashes else ''}")
 
 
-def report_folder(profile: str) -> Path:
+def _report_folder(profile: str) -> Path:
     """The report of this name.
 
     Raises:
@@ -114,7 +114,7 @@ def find_network(run: str | None, profile: str | None, problem: int | None) -> P
     asked = run is not None or profile is not None or problem is not None
     if not asked and (shipped := shipped_network()):
         return shipped
-    if run in (None, BEST):
-        return report_folder(profile or "quick")
+    if run in (None, _BEST):
+        return _report_folder(profile or "quick")
     path = Path(run).expanduser()
     return path if path.is_file() or path.is_dir() or path.suffix else find_folder(run)

@@ -15,7 +15,7 @@ from typing import Any
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import project_root, runs_folder, write_text
 
-VARIABLE = "FEWSHOT_RESULTS"
+_VARIABLE = "FEWSHOT_RESULTS"
 RESULTS = "result.json"
 
 # One accuracy: run and hash of its weights; mean, ci95 and n; and what it takes to judge again,
@@ -34,7 +34,7 @@ def note_accuracy(
         accuracy: mean, half width of the 95 % interval, number of episodes.
         arguments: what is needed to compute it again; those that are False are left out.
     """
-    if name := os.environ.get(VARIABLE):
+    if name := os.environ.get(_VARIABLE):
         mean, ci95, n = accuracy
         entry = {"run": run, "weights": weights, "mean": mean, "ci95": ci95, "n": n}
         entry |= {key: value for key, value in arguments.items() if value is not False}
@@ -57,11 +57,11 @@ class Results:
         """Gather what is computed inside the block, by this process or its children."""
         with tempfile.TemporaryDirectory(prefix="fewshot-") as folder:
             file = Path(folder) / "accuracies.jsonl"
-            os.environ[VARIABLE] = str(file)
+            os.environ[_VARIABLE] = str(file)
             try:
                 yield
             finally:
-                del os.environ[VARIABLE]
+                del os.environ[_VARIABLE]
                 lines = file.read_text("utf-8").splitlines() if file.exists() else []
                 self.entries[name] = [json.loads(line) for line in dict.fromkeys(lines)]
                 write_text(self.path, json.dumps(self.entries, indent=1) + "\n")

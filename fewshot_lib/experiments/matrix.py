@@ -53,8 +53,14 @@ class SeedEvaluations:
 
     @property
     def accuracy(self) -> Interval:
-        """For other seeds and other episodes."""
-        return over_seeds(self.seeds)
+        """Mean over seeds, with an interval for other seeds and other episodes.
+
+        Raises:
+            ValueError: the seeds were judged on different queries.
+        """
+        for seed in self.seeds[1:]:
+            self.seeds[0].minus(seed)  # raises
+        return mean_interval(torch.stack([seed.accuracies for seed in self.seeds]))
 
     def minus(self, other: "SeedEvaluations") -> Interval:
         """Difference of accuracies, paired over episodes and as many seeds as both have.
@@ -62,8 +68,10 @@ class SeedEvaluations:
         Raises:
             ValueError: the two were not judged on the same query images.
         """
-        n = min(len(self.seeds), len(other.seeds))
-        return difference_over_seeds(self.seeds[:n], other.seeds[:n])
+        pairs = list(zip(self.seeds, other.seeds, strict=False))
+        for a, b in pairs:
+            a.minus(b)  # raises
+        return mean_interval(torch.stack([a.accuracies - b.accuracies for a, b in pairs]))
 
     def confusion(self, bank: ImageBank) -> torch.Tensor:
         """Counts ``(n_classes, n_classes)`` of all seeds: row the true class."""
@@ -76,10 +84,10 @@ class SeedEvaluations:
         return rates[0] if len(rates) == 1 else (sum(rates) / len(rates)).sort_values()[::-1]
 
 
-AnyEvaluation = Evaluation | SeedEvaluations  # both have an accuracy and a paired difference
+_AnyEvaluation = Evaluation | SeedEvaluations  # both have an accuracy and a paired difference
 
 
-def difference(a: AnyEvaluation, b: AnyEvaluation) -> Interval:
+def difference(a: _AnyEvaluation, b: _AnyEvaluation) -> Interval:
     """Accuracy of ``a`` minus that of ``b``: paired where both saw the same queries."""
     try:
         return a.minus(b)
@@ -167,29 +175,3 @@ def mean_history(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if len(histories) == 1:
         return histories[0]
     return pd.concat(histories).groupby("epoch", as_index=False).mean(numeric_only=True)
-
-
-def over_seeds(evaluations: Sequence[Evaluation]) -> Interval:
-    """Mean accuracy over seeds, with an interval for other seeds and other episodes.
-
-    Args:
-        evaluations: one for each seed, all on the same episodes.
-
-    Raises:
-        ValueError: they were judged on different queries.
-    """
-    for other in evaluations[1:]:
-        evaluations[0].minus(other)  # raises
-    return mean_interval(torch.stack([e.accuracies for e in evaluations]))
-
-
-def difference_over_seeds(a: Sequence[Evaluation], b: Sequence[Evaluation]) -> Interval:
-    """Mean of accuracy ``a`` minus accuracy ``b``, paired over seeds and episodes.
-
-    Raises:
-        ValueError: they were judged on different queries, or the numbers of seeds differ.
-    """
-    for one, other in zip(a, b, strict=True):
-        one.minus(other)  # raises
-    pairs = zip(a, b, strict=True)
-    return mean_interval(torch.stack([x.accuracies - y.accuracies for x, y in pairs]))

@@ -27,8 +27,8 @@ from fewshot_lib.spec.parameters import Spec
 
 ABOUT = "fewshot"  # key of the weights file's metadata
 FOLDER = "FOLDER"  # what data_dir is called where others read it
-CLASS_MEANS = "class_means"  # a tensor in the file, or a file of its own beside it
-MEANS_FILE = f"{CLASS_MEANS}.npy"
+_CLASS_MEANS = "class_means"  # a tensor in the file, or a file of its own beside it
+MEANS_FILE = f"{_CLASS_MEANS}.npy"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def export_weights(source: Path, target: Path) -> None:
     trained = load_trained(source)
     tensors = _test_weights(trained.learner, _read(source)[1])
     if trained.kept_means is not None:
-        tensors[CLASS_MEANS] = trained.kept_means.cpu().half()
+        tensors[_CLASS_MEANS] = trained.kept_means.cpu().half()
     _write(target, tensors, trained.spec, trained.mean, trained.std)
 
 
@@ -116,7 +116,7 @@ def load_trained(path: Path) -> Trained:
         spec = Spec.from_stored(about["spec"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} was not written by this version: {error}") from None
-    means = weights.pop(CLASS_MEANS, None)
+    means = weights.pop(_CLASS_MEANS, None)
     learner = make_learner(spec).to(memory_format=torch.channels_last)
     for name in learner.training_only:
         if not any(key.split(".")[0] == name for key in weights):
@@ -172,7 +172,7 @@ def _test_weights(
     return {
         name: _rounded(value)
         for name, value in sorted(weights.items())
-        if name.split(".")[0] not in (*learner.training_only, CLASS_MEANS)
+        if name.split(".")[0] not in (*learner.training_only, _CLASS_MEANS)
     }
 
 

@@ -13,7 +13,7 @@ from fewshot_lib.learning.intervals import Interval, points
 from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.notebook.published import TEST_CASES, data_in_words, others_values, protocol
 
-BEGIN, END = "<!-- results: made by make record -->", "<!-- results end -->"
+_BEGIN, _END = "<!-- results: made by make record -->", "<!-- results end -->"
 _NOTHING = "–"
 _CLASSES = {"test": "test", "val": "validation", TEST_CASES: "the course's test cases"}
 
@@ -111,6 +111,6 @@ def _row(
 
 def updated(readme: str) -> str:
     """The text with the table as it should be."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{_results_table()}\n{END}{after}"
+    before, _, rest = readme.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n{_results_table()}\n{_END}{after}"

@@ -7,9 +7,7 @@ import torch
 from fewshot_lib.experiments.matrix import (
     SeedEvaluations,
     difference,
-    difference_over_seeds,
     mean_history,
-    over_seeds,
     run_seeds,
 )
 from fewshot_lib.experiments.runs import run
@@ -63,9 +61,10 @@ def test_all_runs_are_asked_for_at_once(two, monkeypatch):
 def test_accuracies_are_means_over_seeds(two):
     evaluations = two["plain"].evaluate(20)
     single = [one.evaluate(20) for one in two["plain"].seeds]
-    assert evaluations.accuracy == over_seeds(single)
+    assert evaluations.accuracy == SeedEvaluations(tuple(single)).accuracy
     gap = difference(two["fakes"].evaluate(20), evaluations)
-    assert gap == difference_over_seeds([o.evaluate(20) for o in two["fakes"].seeds], single)
+    fakes = SeedEvaluations(tuple(one.evaluate(20) for one in two["fakes"].seeds))
+    assert gap == fakes.minus(SeedEvaluations(tuple(single)))
     without = two["fakes"].evaluate(20, n_aug=0)
     assert without.seeds[1].accuracy == two["fakes"].seeds[1].evaluate(20, n_aug=0).accuracy
 

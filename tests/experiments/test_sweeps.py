@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.matrix import difference_over_seeds, over_seeds
+from fewshot_lib.experiments.matrix import SeedEvaluations
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.experiments.sweeps.plan import read_plan
 from fewshot_lib.experiments.sweeps.ranking import plain
@@ -85,15 +85,15 @@ def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project,
     assert sorted(settings["lr"]) == [0.001, 0.01, 0.02]
     assert settings["accuracy"].is_monotonic_decreasing
     judged = {
-        one.changes["lr"]: [run(spec).evaluate(12) for spec in one.specs]
+        one.changes["lr"]: SeedEvaluations(tuple(run(spec).evaluate(12) for spec in one.specs))
         for one in read_plan(path).settings
     }
     best = judged[settings["lr"][0]]
     for _, row in settings.iterrows():
-        mean, ci95, n = over_seeds(judged[row["lr"]])
+        mean, ci95, n = judged[row["lr"]].accuracy
         assert (row["accuracy"], row["ci95"]) == pytest.approx((mean, ci95))
         assert (row["test_episodes"], row["seeds"]) == (n, 2) == (12, 2)
-        gap = difference_over_seeds(judged[row["lr"]], best)
+        gap = judged[row["lr"]].minus(best)
         if row["lr"] == settings["lr"][0]:
             assert pd.isna(row["difference"])
         else:

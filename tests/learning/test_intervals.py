@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fewshot_lib.experiments.matrix import difference_over_seeds, over_seeds
+from fewshot_lib.experiments.matrix import SeedEvaluations
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import (
     Interval,
@@ -113,25 +113,26 @@ def test_neither_seeds_nor_episodes_alone_would_do():
 
 def test_evaluations_are_put_together():
     seeds = [judged([[1, 0], [1, 1]]), judged([[1, 1], [1, 1]])]
-    assert over_seeds(seeds) == mean_interval(torch.tensor([[0.5, 1.0], [1.0, 1.0]]))
+    assert SeedEvaluations(tuple(seeds)).accuracy == mean_interval(
+        torch.tensor([[0.5, 1.0], [1.0, 1.0]])
+    )
 
 
 def test_differences_are_paired():
     """Both methods gain alike with the seed and with the episode: the gap has no spread."""
     better = [judged([[1, 1, 0, 0], [1, 1, 1, 0]]), judged([[1, 1, 1, 0], [1, 1, 1, 1]])]
     worse = [judged([[1, 0, 0, 0], [1, 1, 0, 0]]), judged([[1, 1, 0, 0], [1, 1, 1, 0]])]
-    assert difference_over_seeds(better, worse) == (0.25, 0.0, 2)
-    assert over_seeds(better).ci95 > 0.5
+    better, worse = SeedEvaluations(tuple(better)), SeedEvaluations(tuple(worse))
+    assert better.minus(worse) == (0.25, 0.0, 2)
+    assert better.accuracy.ci95 > 0.5
 
 
-def test_other_queries_or_another_number_of_seeds_are_refused():
+def test_other_queries_are_refused():
     here, there = judged([[1, 0]]), judged([[1, 0]], first=9)
     with pytest.raises(ValueError, match="same queries"):
-        over_seeds([here, there])
+        _ = SeedEvaluations((here, there)).accuracy
     with pytest.raises(ValueError, match="same queries"):
-        difference_over_seeds([here], [there])
-    with pytest.raises(ValueError, match="shorter"):
-        difference_over_seeds([here, here], [here])
+        SeedEvaluations((here,)).minus(SeedEvaluations((there,)))
 
 
 def test_intervals_of_seeds_by_hand():

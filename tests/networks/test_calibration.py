@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.ledger import VARIABLE
+from fewshot_lib.experiments.ledger import _VARIABLE
 from fewshot_lib.experiments.matrix import SeedRuns, difference
 from fewshot_lib.experiments.runs import Run, bank_for, run
 from fewshot_lib.files import write_array
@@ -99,7 +99,7 @@ def test_class_means_are_kept_and_made_again_if_damaged(make_spec):
 
 def test_a_calibrated_accuracy_is_kept_and_told_apart(make_spec, method, monkeypatch, tmp_path):
     made = run(make_spec(**method, epochs=1))
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "told.jsonl"))
+    monkeypatch.setenv(_VARIABLE, str(tmp_path / "told.jsonl"))
     plain, leaning = made.evaluate(40), made.evaluate(40, calibrated=True)
     assert not torch.equal(plain.predictions, leaning.predictions)
     assert torch.equal(made.evaluate(40, calibrated=True).predictions, leaning.predictions)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from fewshot_lib.cli.compare import compare
 from fewshot_lib.cli.main import Commands
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.comparison import CHANGED, gap, judge, unique_names
+from fewshot_lib.experiments.comparison import _CHANGED, gap, judge, unique_names
 from fewshot_lib.experiments.folders import STATUS
 from fewshot_lib.experiments.lookup import Entry, find_entries
 from fewshot_lib.experiments.runs import RESULT, SPEC, Run, run
@@ -223,7 +223,7 @@ def test_a_run_whose_data_changed_since_is_marked(two, make_spec, tmp_path, data
     assert judge(made, 10).note == ""
     table = changing / "train.csv"
     table.write_text(table.read_text().replace("class4", "renamed"))
-    assert judge(made, 11).note == CHANGED
+    assert judge(made, 11).note == _CHANGED
 
 
 def test_the_same_run_is_shown_once(two, monkeypatch):

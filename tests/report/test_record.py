@@ -49,7 +49,7 @@ def make_report(project: Path, runs: dict[str, SeedRuns], monkeypatch) -> Path:
     (folder / "notes.txt").write_text("not kept")
     readme = project / "reports" / "reference" / "README.md"
     readme.parent.mkdir()
-    readme.write_text(f"before\n{headline.BEGIN}\nold\n{headline.END}\nafter\n")
+    readme.write_text(f"before\n{headline._BEGIN}\nold\n{headline._END}\nafter\n")
     return folder
 
 
