@@ -125,6 +125,11 @@ class SeedRuns:
         return mean_history(self.histories)
 
     @property
+    def pretrainings(self) -> list[Run]:
+        """The classifiers that these runs start from, as far as they are there."""
+        return [start for run in self.seeds if (start := run.pretraining) is not None]
+
+    @property
     def best_epochs(self) -> str:
         """Whose weights the runs have: ``epoch 3``, or ``epochs 3, 5 and 4``, one for each seed."""
         *others, last = (str(run.result["best_epoch"]) for run in self.seeds)

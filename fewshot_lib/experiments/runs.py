@@ -75,6 +75,14 @@ class Run:
         """One row per epoch: epoch, lr, losses, accuracies (0..1), seconds."""
         return pd.read_csv(self.folder / HISTORY)
 
+    @property
+    def pretraining(self) -> "Run | None":
+        """The classifier that this run started from; None if there is none, or none any more."""
+        if not self.spec.pretrain_epochs:
+            return None
+        bank = bank_for(self.spec, "train")
+        return finished_run(self.spec.pretraining(len(bank.class_names), len(bank.labels)))
+
     def accuracy_at(self, epoch: int) -> Interval:
         """Validation accuracy after this epoch, on the episodes that choose the best one."""
         row = self.history.iloc[epoch - 1]

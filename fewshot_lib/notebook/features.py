@@ -8,12 +8,9 @@ import torch
 
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run, bank_for
-from fewshot_lib.learning.evaluation import query_features
 from fewshot_lib.learning.intervals import Interval, interval, of_intervals
 from fewshot_lib.learning.randomness import seed_of, stream
-from fewshot_lib.networks.calibration import class_means
-
-_PROTOTYPES_AT_ONCE = 100
+from fewshot_lib.notebook.classes import class_words
 
 
 class Cloud(NamedTuple):
@@ -32,7 +29,7 @@ class Cloud(NamedTuple):
     images: torch.Tensor
 
 
-def _pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tensor:
+def pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tensor:
     """Indices ``(n_class, n_image)``: the same classes and images for runs on the same data."""
     bank = bank_for(run.spec, split)
     generator = stream("feature space", split, n_class, n_image)
@@ -49,9 +46,10 @@ def _pick_images(run: Run, split: str, n_class: int, n_image: int) -> torch.Tens
 @torch.inference_mode()
 def _clouds(run: Run, split: str, n_class: int, n_image: int, n_aug: int) -> dict[str, Cloud]:
     """``clouds`` of one seed."""
-    images = _pick_images(run, split, n_class, n_image)
+    images = pick_images(run, split, n_class, n_image)
     bank = bank_for(run.spec, split)
-    names = [bank.class_names[i] for i in bank.labels[images[:, 0]]]
+    words = class_words(bank)
+    names = [words[bank.class_names[i]] for i in bank.labels[images[:, 0]]]
     raw = run.features(split).raw[images]
     spaces = run.learner.spaces(raw, n_aug, stream("feature space noise"))
     return {
@@ -137,60 +135,6 @@ def _spread(features: torch.Tensor) -> float:
     return float(torch.cdist(features, features).sum((1, 2)).mean() / (n * (n - 1)))
 
 
-class Move(NamedTuple):
-    """Where prototypes with hallucinated features lie, compared with those of the shot alone.
-
-    Attributes:
-        ratio: distance to the class's true mean, mixed / single, over shots.
-        nearer: share of the shots for which the mixed one lies nearer.
-        righter: change of the share of prototypes that are nearest to their own class's mean
-            among all classes. Moving every prototype to the middle lowers the ratio and leaves
-            this as it is.
-    """
-
-    ratio: Interval
-    nearer: Interval
-    righter: Interval
-
-
-@torch.inference_mode()
-def _move(run: Run, n_aug: int, split: str = "val") -> Move:
-    """``prototype_move`` of one seed.
-
-    Every image of the split is a shot; the true mean is that of all images of its class, as queries
-    are compared; distances are Euclidean in the space in which queries meet prototypes, between
-    directions if the network compares by cosine.
-    """
-    bank, comparable = bank_for(run.spec, split), run.learner.distance.comparable
-    features, noise = run.features(split), stream("true mean noise", split, n_aug)
-    single = comparable(features.embedded)
-    mixed = comparable(_single_shot_prototypes(run, n_aug, split))
-    queries = comparable(query_features(run.learner, features, n_aug, noise))
-    far_mixed, far_single = (
-        torch.cdist(points, comparable(class_means(own, bank.labels))).cpu()
-        for points, own in ((mixed, queries), (single, single))
-    )
-    own = bank.labels.unsqueeze(1)
-    right_mixed, right_single = (
-        (far.argmin(1) == bank.labels).double() for far in (far_mixed, far_single)
-    )
-    own_mixed, own_single = far_mixed.gather(1, own), far_single.gather(1, own)
-    return Move(
-        interval(own_mixed / own_single),
-        interval(own_mixed < own_single),
-        interval(right_mixed - right_single),
-    )
-
-
-def _single_shot_prototypes(run: Run, n_aug: int, split: str) -> torch.Tensor:
-    """The prototype ``(n, d)`` that each image of the split alone would give."""
-    features, noise = run.features(split), stream("prototype move", split, n_aug)
-    parts = [part.unsqueeze(1).split(_PROTOTYPES_AT_ONCE) for part in features]
-    return torch.cat(
-        [run.learner.prototypes(*part, n_aug, noise) for part in zip(*parts, strict=True)]
-    )
-
-
 def clouds(
     runs: SeedRuns, split: str, n_class: int = 5, n_image: int = 20, n_aug: int = 3
 ) -> dict[str, tuple[Cloud, ...]]:
@@ -202,12 +146,6 @@ def clouds(
     """
     of_seeds = [_clouds(run, split, n_class, n_image, n_aug) for run in runs.one_by_one()]
     return {space: tuple(one[space] for one in of_seeds) for space in of_seeds[0]}
-
-
-def prototype_move(runs: SeedRuns, n_aug: int) -> Move:
-    """Does hallucination move single-shot prototypes the right way? A mean over seeds."""
-    moves = [_move(run, n_aug) for run in runs.one_by_one()]
-    return Move(*map(of_intervals, zip(*moves, strict=True)))
 
 
 def measures(seeds: Sequence[Cloud]) -> dict[str, float | Interval]:

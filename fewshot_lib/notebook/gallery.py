@@ -13,6 +13,7 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.learning.evaluation import Evaluation, logits
 from fewshot_lib.learning.randomness import stream
+from fewshot_lib.notebook.classes import class_words
 from fewshot_lib.notebook.style import asset
 
 _SUPPORTS, _QUERIES = 5, 5  # images of a class that are shown
@@ -132,7 +133,8 @@ def _episode_html(
     """One episode: a heading that counts, then a row for each class."""
     episode, predictions = evaluation.episodes[i], evaluation.predictions[i]
     n_query = predictions.shape[-1]
-    names = [bank.class_names[label] for label in bank.labels[episode[:, 0]]]
+    words = class_words(bank)
+    names = [words[bank.class_names[label]] for label in bank.labels[episode[:, 0]]]
     right = int(evaluation.correct[i].sum())
     rows = [
         _class_row(bank, names, k, row[:supports], row[-n_query:], predictions[k], sure[k], queries)

@@ -86,19 +86,29 @@ def show(figure: Figure, alt: str, caption: str = "") -> None:
 
 
 def mime_bundle(figure: Figure, alt: str, caption: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What ``show`` displays, which closes the figure: its data and its metadata by type.
-
-    A page takes the picture and its metadata, JupyterLab the HTML: it shows no captions.
-    """
+    """What ``show`` displays, which closes the figure: its data and its metadata by type."""
     if not alt.strip():
         raise ValueError("a figure needs an alternative text: say what it shows")
     width = round(figure.get_figwidth() * SCREEN_DPI)
-    kind, data = "image/svg+xml", svg(figure, salt=f"{alt} {caption}")
-    size, source = len(data.encode()), data.encode()
+    data = svg(figure, salt=f"{alt} {caption}")
+    size = len(data.encode())
     if size > _LARGEST_SVG and size > 4 / 3 * len(pixels := png(figure)):  # base64 takes a third
-        kind, data, source = "image/png", pixels, pixels
+        data = pixels
     plt.close(figure)
-    look = "drawing" if kind == "image/svg+xml" and "<image" not in data else "photograph"
+    return _bundle(data, width, alt, caption)
+
+
+def _bundle(
+    data: str | bytes, width: int, alt: str, caption: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An SVG or the bytes of a PNG with its words, and metadata by type.
+
+    A page takes the picture and its metadata, JupyterLab the HTML: it shows no captions.
+    """
+    kind, source = (
+        ("image/svg+xml", data.encode()) if isinstance(data, str) else ("image/png", data)
+    )
+    look = "drawing" if isinstance(data, str) and "<image" not in data else "photograph"
     page = (
         f"<style>{asset('figure.css')}</style>"
         f'<figure class="fewshot"><img class="{look}" alt="{escape(alt)}" width="{width}" '
@@ -107,6 +117,13 @@ def mime_bundle(figure: Figure, alt: str, caption: str) -> tuple[dict[str, Any],
     )
     about = {kind: {"alt": alt, "caption": caption, "width": width}}
     return {kind: data, "text/html": page, "text/plain": alt}, about
+
+
+def show_drawing(name: str, alt: str, caption: str = "") -> None:
+    """Display the drawing ``assets/NAME.svg``; arguments else as of ``show``."""
+    text = asset(f"{name}.svg")
+    data, about = _bundle(text, int(re.search(r'width="(\d+)"', text)[1]), alt, caption)
+    display(data, raw=True, metadata=about)
 
 
 def svg(figure: Figure, salt: str) -> str:

@@ -224,7 +224,7 @@ def cost_table(
         {
             "method": name,
             "parameters": f"{count_parameters(run.first.learner.net):,}",
-            "seconds per epoch": f"{run.epoch_seconds.mean:.2f}",
+            "seconds per epoch": f"{run.epoch_seconds.mean:.2f} ± {run.epoch_seconds.ci95:.2f}",
             "accuracy": str(judged[name].accuracy),
             "separability": str(separability[name]),
         }

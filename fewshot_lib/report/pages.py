@@ -12,7 +12,8 @@ from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.experiments.status import COMPLETE, Status
 from fewshot_lib.files import write_text
-from fewshot_lib.notebook import figures, style
+from fewshot_lib.notebook import style
+from fewshot_lib.notebook.curves import learning_curves
 from fewshot_lib.progress import duration
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
@@ -43,9 +44,9 @@ def curves(runs: Mapping[str, Run]) -> str:
     # Between two dollars Matplotlib would read a formula.
     labels = [name.replace("$", r"\$") for name in short_names(list(runs))]
     seeds = [SeedRuns((run,)) for run in runs.values()]
-    figure = figures.learning_curves(dict(zip(labels, seeds, strict=True)))
+    figure = learning_curves(dict(zip(labels, seeds, strict=True)))
     pixels = style.png(figure)
-    figures.plt.close(figure)
+    style.plt.close(figure)
     return base64.b64encode(pixels).decode("ascii")
 
 

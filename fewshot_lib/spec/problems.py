@@ -37,12 +37,18 @@ class ReportParams(TrainingParams):
         }
         return Spec.check(values | changes)
 
-    def seed_specs(self, specs: Mapping[Any, Spec]) -> dict[tuple[Any, int], Spec]:
-        """Each of these runs with every seed, under its name and the seed."""
+    def seed_specs(
+        self, specs: Mapping[Any, Spec], n_seeds: int | None = None
+    ) -> dict[tuple[Any, int], Spec]:
+        """Each of these runs with every seed, under its name and the seed.
+
+        Args:
+            n_seeds: how many; the problem's own number by default.
+        """
         return {
             (name, seed): Spec.check(spec.model_dump() | {"seed": seed})
             for name, spec in specs.items()
-            for seed in range(self.seed, self.seed + self.n_seeds)
+            for seed in range(self.seed, self.seed + (n_seeds or self.n_seeds))
         }
 
 
@@ -52,6 +58,14 @@ class _CompareParams(ReportParams):
     n_way_compare: Several = Field(5, description="n_way of the compared runs")
     n_query_compare: Count | None = Field(None, description="n_query of the compared runs")
     episodes_compare: Count = Field(100, description="episodes of the compared runs")
+    n_seeds_compare: Count | None = Field(
+        None, description="n_seeds of the compared runs; None: n_seeds"
+    )
+
+    @property
+    def compare_seeds(self) -> int:
+        """Runs of every compared setting."""
+        return self.n_seeds_compare or self.n_seeds
 
     def compare_spec(self, **changes) -> Spec:
         equal = {

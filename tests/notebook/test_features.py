@@ -12,12 +12,11 @@ from fewshot_lib.learning.intervals import of_intervals
 from fewshot_lib.notebook.features import (
     Cloud,
     _centre_accuracy,
-    _pick_images,
     _silhouette,
     _spread,
     clouds,
     measures,
-    prototype_move,
+    pick_images,
     separability,
     tsne,
 )
@@ -102,15 +101,15 @@ def test_rows_of_tsne_belong_to_their_points():
 
 def test_the_same_images_are_looked_at_in_every_run(hallucinating, make_spec):
     plain = run(make_spec())
-    chosen = _pick_images(hallucinating, "val", 3, 4)
-    assert torch.equal(chosen, _pick_images(plain, "val", 3, 4))
+    chosen = pick_images(hallucinating, "val", 3, 4)
+    assert torch.equal(chosen, pick_images(plain, "val", 3, 4))
     labels = bank_for(plain.spec, "val").labels[chosen]
     assert (labels == labels[:, :1]).all()
     assert labels[:, 0].unique().numel() == 3
 
 
 def test_clouds_hold_the_features_of_the_chosen_images(hallucinating):
-    images = _pick_images(hallucinating, "val", 3, 4)
+    images = pick_images(hallucinating, "val", 3, 4)
     bank = bank_for(hallucinating.spec, "val")
     raw = encode(hallucinating.learner, bank, torch.device("cpu")).raw
     spaces = clouds(SeedRuns((hallucinating,)), "val", n_class=3, n_image=4, n_aug=2)
@@ -124,43 +123,6 @@ def test_clouds_hold_the_features_of_the_chosen_images(hallucinating):
 def test_problem_1_hallucinates_nothing(make_spec, project):
     (cloud,) = clouds(SeedRuns((run(make_spec()),)), "val", 3, 4, 2)["after MLP"]
     assert cloud.hallucinated.shape == (3, 4, 0, 64)
-
-
-def test_a_prototype_of_the_single_shot_alone_does_not_move(hallucinating):
-    move = prototype_move(SeedRuns((hallucinating,)), n_aug=0)
-    assert move.ratio.mean == pytest.approx(1)
-    assert move.nearer.mean == 0
-    assert move.righter.mean == 0
-
-
-def test_a_length_that_a_cosine_does_not_see_is_no_move(make_spec, project, monkeypatch):
-    made = run(make_spec(distance="cosine"))
-    monkeypatch.setattr(made.learner, "prototypes", lambda raw, embedded, *how: 3 * embedded[:, 0])
-    move = prototype_move(SeedRuns((made,)), n_aug=1)
-    assert move.ratio.mean == pytest.approx(1, abs=1e-4)
-    assert move.righter.mean == 0
-
-
-def test_the_move_of_known_fakes_by_hand(hallucinating):
-    """The last bias is the split's mean feature and the rest is silent: every fake is it."""
-    net, raw = hallucinating.learner.net, hallucinating.features("val").raw
-    last = net.hallucinate.encoder[-1]
-    with torch.no_grad():
-        last.weight.zero_()
-        last.bias.copy_(raw.mean(0))
-        single, mixed = net.mlp(raw), net.mlp((raw + 4 * raw.mean(0)) / 5)
-    centres = single.view(5, 12, -1).mean(1).repeat_interleave(12, 0)
-    far_mixed, far_single = ((x - centres).norm(dim=1) for x in (mixed, single))
-    labels = torch.arange(5).repeat_interleave(12)
-    right_mixed, right_single = (
-        torch.stack([(p - c).norm(dim=1) for c in centres[::12]]).argmin(0) == labels
-        for p in (mixed, single)
-    )
-    gap = right_mixed.double().mean() - right_single.double().mean()
-    move = prototype_move(SeedRuns((hallucinating,)), n_aug=4)
-    assert move.ratio.mean == pytest.approx((far_mixed / far_single).mean().item(), rel=1e-4)
-    assert move.nearer.mean == pytest.approx((far_mixed < far_single).double().mean().item())
-    assert move.righter.mean == pytest.approx(gap.item())
 
 
 @pytest.fixture
@@ -187,13 +149,6 @@ def test_measures_are_means_over_seeds(two_seeds):
     assert mean[name] == of_intervals([m[name] for m in each])
     assert mean["diversity"] == pytest.approx((each[0]["diversity"] + each[1]["diversity"]) / 2)
     assert separability(space) == of_intervals([_centre_accuracy(cloud.real) for cloud in space])
-
-
-def test_moves_of_prototypes_are_means_over_seeds(two_seeds):
-    each = [prototype_move(SeedRuns((one,)), 3) for one in two_seeds.seeds]
-    found = prototype_move(two_seeds, 3)
-    assert found.ratio == of_intervals([move.ratio for move in each])
-    assert found.righter == of_intervals([move.righter for move in each])
 
 
 def test_only_the_first_seed_keeps_its_features(two_seeds):

@@ -1,0 +1,156 @@
+"""What curves, maps and tables show, in sentences made of the measured values."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from fewshot_lib.experiments.matrix import SeedRuns
+from fewshot_lib.learning.intervals import Interval, points, unpaired, verdict
+from fewshot_lib.notebook.moves import Move
+from fewshot_lib.notebook.sentences import NEGLIGIBLE
+
+_Measures = Mapping[str, float | Interval]
+_GUESS = math.log(2)  # binary cross entropy of a discriminator that answers one half
+
+
+def early_and_late(runs: Mapping[str, SeedRuns], early_epoch: int) -> str:
+    """Validation accuracies of all settings after an early and after the last epoch."""
+    last = next(iter(runs.values())).spec.epochs
+    early, late = (
+        ", ".join(f"{name} {_percent(run.accuracy_at(epoch))}" for name, run in runs.items())
+        for epoch in (early_epoch, last)
+    )
+    return f"Validation accuracies after epoch {early_epoch}: {early}. After the last: {late}."
+
+
+def order(runs: Mapping[str, SeedRuns], expected: Sequence[str], early_epoch: int) -> str:
+    """Whether settings come in the expected order, best first, early and at the end."""
+    last = next(iter(runs.values())).spec.epochs
+    found = [
+        sorted(runs, key=lambda name, epoch=epoch: -runs[name].accuracy_at(epoch).mean)
+        for epoch in (early_epoch, last)
+    ]
+    same = [names == [name for name in expected if name in runs] for names in found]
+    words = {
+        (True, True): "the same order from the early epochs on",
+        (False, True): "the same order at the end, but not in the early epochs",
+        (True, False): "the same order in the early epochs, but not at the end",
+        (False, False): "another order",
+    }[tuple(same)]
+    return f"Here it is {words}: {', '.join(found[0])} at first, {', '.join(found[1])} at last."
+
+
+def gap(few: SeedRuns, many: SeedRuns, early_epoch: int) -> str:
+    """How far two settings are apart after an early and after the last epoch."""
+    early, late = (
+        100 * (many.accuracy_at(epoch).mean - few.accuracy_at(epoch).mean)
+        for epoch in (early_epoch, many.spec.epochs)
+    )
+    return f"{early:.1f} points after epoch {early_epoch}, {late:.1f} after the last".replace(
+        "-", "−"
+    )
+
+
+def maps(val: _Measures, train: _Measures) -> list[str]:
+    """What the maps of Problem 2 show after the head, on validation and training classes."""
+    real, made = val["centre accuracy, real"], val["centre accuracy, hallucinated"]
+    seen = train["centre accuracy, real"]
+    holds = {
+        "confirmed": "That is so here",
+        "contradicted": "Here it is the other way round",
+        "undecided": "Here neither can be told from the other",
+    }[verdict(unpaired(made, real))]
+    lost = {
+        "confirmed": "so much is lost on classes it has never seen",
+        "contradicted": "fewer than on classes it has never seen",
+        "undecided": "no more than on classes it has never seen, as far as so few images tell",
+    }[verdict(unpaired(seen, real))]
+    return [
+        "The original saw hallucinated features in five clear heaps, and real ones that barely "
+        f"separate. {holds}: of the hallucinated features of validation classes {_percent(made)} "
+        f"lie nearest to their own class's centre, of the real ones {_percent(real)}.",
+        f"{_diversity(val['diversity'])} Heaps alone are no merit: copies of the real features "
+        "would lie in the heaps of these.",
+        f"On classes that the network was trained on, {_percent(seen)} of the real features lie "
+        f"nearest to their own centre: {lost}.",
+    ]
+
+
+def _diversity(value: float) -> str:
+    """How much hallucinated features of a class differ, in words."""
+    if value < 0.1:
+        return f"The noise is all but ignored: with a diversity of {value:.2f} all are one."
+    if value < 0.8:
+        return f"Hallucinated features differ less than real ones (diversity {value:.2f})."
+    return f"Hallucinated features differ as much as real ones or more (diversity {value:.2f})."
+
+
+def move(found: Move, n_classes: int) -> str:
+    """Whether hallucination moves prototypes the right way, and why two measures may disagree."""
+    nearer, righter = found.nearer.mean > 0.5, verdict(found.righter, NEGLIGIBLE)
+    drawn = "drawn toward" if found.middle.mean < 1 else "pushed away from"
+    numbers = (
+        f"The mixed prototype lies nearer to the true mean than the single shot for "
+        f"**{found.nearer}** of {found.nearer.n:,} validation images, at "
+        f"**{_times(found.ratio)}** the distance. The share of prototypes with their own class's "
+        f"mean nearest among all {n_classes} changes by **{points(found.righter)}**. "
+    )
+    middle = (
+        f"Prototypes are {drawn} the middle of all classes ({_times(found.middle)} the distance)"
+    )
+    if righter in ("undecided", "practically equal"):
+        return (
+            numbers
+            + f"{middle}, and the order of the distances stays what it was: "
+            + ("coming nearer to every mean alike" if nearer else "going farther from all alike")
+            + " decides nothing."
+        )
+    better = righter == "confirmed"
+    if nearer == better:
+        return f"{numbers}Both measures say the same. {middle}."
+    return (
+        f"{numbers}The two seem to disagree, and do not: what decides is not how far the own mean "
+        f"is but which mean is nearest. {middle}, "
+        + ("and away from the other classes' means." if better else "and so to the others' means.")
+    )
+
+
+def _times(ratio: Interval) -> str:
+    return f"{ratio.mean:.3f} ± {ratio.ci95:.3f} times"
+
+
+def features_of_methods(found: Mapping[str, _Measures]) -> str:
+    """Whether Problem 3's real features separate better than Problem 2's, as the original saw."""
+    real = {name: values["centre accuracy, real"] for name, values in found.items()}
+    made = found["Problem 3"]["centre accuracy, hallucinated"]
+    return (
+        "The original saw five clear heaps of real and of hallucinated features in Problem 3, "
+        "and none of real ones in Problem 2. Here the share of real features nearest to their own "
+        f"class's centre is {', '.join(f'{_percent(v)} for {name}' for name, v in real.items())}; "
+        f"of Problem 3's hallucinated features it is {_percent(made)}."
+    )
+
+
+def why(p3: SeedRuns, against_p1: Interval, against_p2: Interval) -> list[str]:
+    """What the numbers of the last epoch say about where Problem 3's accuracy comes from."""
+    final = p3.history.iloc[-1]
+    weight, told = final["fake_weight"], final["discriminator_loss"]
+    ease = (
+        "it tells real from hallucinated features with ease: the generator is far from fooling it"
+        if told < _GUESS / 2
+        else "it has a hard time telling real from hallucinated features"
+    )
+    share = weight * final["fake_loss"] / (final["loss"] + weight * final["fake_loss"])
+    return [
+        f"The discriminator's loss is **{told:.2f}** where guessing gives {_GUESS:.2f}: {ease}.",
+        f"So λ is **{weight:.3f}**, and hallucinated queries make up **{100 * share:.0f} %** of "
+        "the extractor's loss: so much can they teach it, the rest is Problem 1's training.",
+        f"What that is worth is the difference to Problem 1, {points(against_p1)}; the difference "
+        f"to Problem 2, {points(against_p2)}, is also what hallucination in the test costs or "
+        "gives there.",
+        "The extractor works alone in the test: it has no hallucinator's parameters and needs no "
+        "noise, so its answer for an image is always the same.",
+    ]
+
+
+def _percent(value: Interval) -> str:
+    return f"{100 * value.mean:.1f} %"
