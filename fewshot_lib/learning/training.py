@@ -14,7 +14,7 @@ from fewshot_lib.learning import checkpoints
 from fewshot_lib.learning.batches import epoch_batches, place
 from fewshot_lib.learning.checkpoints import Row, Training, WeightAverage
 from fewshot_lib.learning.device import default_device, keep_freed_memory, make_plan
-from fewshot_lib.learning.evaluation import encode, evaluate
+from fewshot_lib.learning.evaluation import Features, encode, evaluate
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import seeded, stream
@@ -53,13 +53,15 @@ def train(
     progress = Progress(run_title(spec), spec.epochs, spec.episodes, len(history))
     val_episodes = selection_episodes(spec, val_bank)
     train_bank, val_bank = (place(bank, default_device()) for bank in (train_bank, val_bank))
+    val_features = None
     if training.learner.frozen and len(history) < spec.epochs:
-        features = encode(training.learner, train_bank, default_device()).embedded
-        train_bank = replace(train_bank, images=features.clone())
+        banks = train_bank, val_bank
+        features, val_features = (encode(training.learner, b, default_device()) for b in banks)
+        train_bank = replace(train_bank, images=features.embedded.clone())
     for epoch in range(len(history) + 1, spec.epochs + 1):
         started = time.perf_counter()
         row = _train_epoch(spec, training, train_bank, epoch, progress)
-        row |= validate(spec, training.judged, val_bank, val_episodes)
+        row |= validate(spec, training.judged, val_bank, val_episodes, val_features)
         row["seconds"] = time.perf_counter() - started
         history.append(row)
         checkpoints.save(folder, training, train_bank)
@@ -187,9 +189,14 @@ def validate(
     learner: PrototypicalLearner,
     bank: ImageBank,
     episodes: torch.Tensor,
+    features: Features | None = None,
 ) -> Row:
-    """Accuracy on the selection episodes."""
-    features = encode(learner, bank, default_device())
+    """Accuracy on the selection episodes.
+
+    Args:
+        features: of the bank, if they are known.
+    """
+    features = features or encode(learner, bank, default_device())
     noise = stream("selection noise")
     result = evaluate(learner, features, episodes, spec.n_shot_test, spec.n_aug_test, noise)
     mean, ci95, _ = result.accuracy

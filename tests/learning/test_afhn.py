@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.files import runs_folder
+from fewshot_lib.learning import training
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.evaluation import encode
 from fewshot_lib.learning.methods import make_learner
@@ -120,7 +121,7 @@ def test_a_class_alone_has_the_mean_direction_of_its_features(learner):
 
 @pytest.mark.usefixtures("project")
 def test_it_learns_from_the_features_of_problem_1_s_extractor(make_spec, monkeypatch):
-    seen = []
+    seen, encoded = [], []
     learn = make_learner(make_spec(**AFHN)).learn.__func__
 
     def note(self, episodes, optimizers):
@@ -128,7 +129,9 @@ def test_it_learns_from_the_features_of_problem_1_s_extractor(make_spec, monkeyp
         return learn(self, episodes, optimizers)
 
     monkeypatch.setattr("fewshot_lib.learning.afhn.AFHNLearner.learn", note)
+    monkeypatch.setattr(training, "encode", lambda *a: encoded.append(a[1]) or encode(*a))
     made = run(make_spec(**AFHN, epochs=2, extractor_epochs=1, distance="parametric"))
+    assert len(encoded) == 1 + 2  # Problem 1's one validation; each split once for both epochs
     first = run(make_spec(epochs=1, distance="parametric"))
     assert len(list(runs_folder().iterdir())) == 2
     for name, value in first.learner.state_dict().items():
