@@ -76,7 +76,7 @@ def data_dir(tmp_path_factory) -> Path:
             for picture in pictures:
                 name = f"{len(rows)}.png"
                 Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / split / name)
-                rows.append((len(rows) - 1, name, f"class{label}"))
+                rows.append((len(rows) - 1, name, f"{split}{label}"))
         with (folder / f"{split}.csv").open("w", newline="") as file:
             csv.writer(file).writerows(rows)
     return folder

@@ -5,16 +5,18 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from fewshot_lib.data.apart import require_apart
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import atomic_file, cache_folder
 from fewshot_lib.spec.parameters import DataParams
 
-_CACHE_VERSION = "2"
+_CACHE_VERSION = "3"
 SPLITS = ("train", "val", "test")
 
 
@@ -28,7 +30,7 @@ class ImageBank:
         class_names: one name per label.
         ids: what the source calls each image, a file name as a rule.
         mean, std: per-channel statistics of the pixels scaled to 0..1, to normalise with.
-        fingerprint: changes when the source's content does.
+        fingerprint: changes when the content of any image does.
     """
 
     images: torch.Tensor
@@ -52,8 +54,8 @@ class ImageBank:
 def source_module(params: DataParams):
     """The module of ``params.source``.
 
-    It offers three functions of the parameters: ``splits``, those there are; ``fingerprint`` of a
-    split, which decodes nothing; and ``load``, which makes a split's ``ImageBank``.
+    It offers two functions of the parameters: ``splits``, those there are, and ``listing`` of a
+    split, which decodes nothing; some count in ``passed_over`` what they do not use.
     """
     return importlib.import_module(f"fewshot_lib.data.sources.{params.source}")
 
@@ -63,21 +65,39 @@ def has_split(params: DataParams, split: str) -> bool:
     return split in source_module(params).splits(params)
 
 
+def apart_listings(params: DataParams) -> dict:
+    """The ``Listing`` of every split that the source has.
+
+    Raises:
+        InputError: the source cannot be read, or splits share classes or images.
+    """
+    source = source_module(params)
+    listings = {split: source.listing(params, split) for split in source.splits(params)}
+    require_apart({split: listing.contents for split, listing in listings.items()})
+    return listings
+
+
+def what_is_passed_over(params: DataParams) -> str:
+    """One line about what in the folder is neither a class nor an image; "" if there is nothing."""
+    count = getattr(source_module(params), "passed_over", None)
+    return str(found) if count and (found := count(params)) else ""
+
+
 def load_bank(params: DataParams, split: str) -> ImageBank:
     """The split's images, from the cache when it holds them.
 
     Raises:
-        InputError: the source has no such split or its files cannot be read.
+        InputError: the source has no such split, its files cannot be read, or splits share
+            classes or images.
     """
     if split not in SPLITS:
         raise InputError(f"split '{split}' is not one of {', '.join(SPLITS)}")
-    source = source_module(params)
-    fingerprint = source.fingerprint(params, split)
-    path = cache_file(params, split, fingerprint)
+    listing = apart_listings(params).get(split) or source_module(params).listing(params, split)
+    digest = listing.digest()
+    path = cache_file(params, split, digest)
     bank = read_bank(path)
-    if bank is None or bank.fingerprint != fingerprint:
-        bank = source.load(params, split)
-        write_bank(path, bank, fingerprint)
+    if bank is None or bank.fingerprint != digest:
+        write_bank(path, listing.load(), digest)
         bank = read_bank(path)
     return bank
 
@@ -117,7 +137,26 @@ def read_bank(path: Path) -> ImageBank | None:
         return None
 
 
-def data_fingerprint(params: DataParams) -> str:
-    """Fingerprint of what a run learns from and is chosen on: the train and val splits."""
-    source = source_module(params)
-    return "-".join(source.fingerprint(params, split)[:12] for split in ("train", "val"))
+class DataIdentity(NamedTuple):
+    """What a run learns from and is chosen on, the train and val splits, in hex digits.
+
+    Attributes:
+        names: fingerprint of the names and sizes of the files: runs are named by it.
+        content: digest of what is in them.
+    """
+
+    names: str
+    content: str
+
+
+def data_identity(params: DataParams) -> DataIdentity:
+    """Look at the data as it is now.
+
+    Raises:
+        InputError: the source has no such split or its files cannot be read.
+    """
+    listings = [source_module(params).listing(params, split) for split in ("train", "val")]
+    return DataIdentity(
+        names="-".join(listing.fingerprint[:12] for listing in listings),
+        content="-".join(listing.digest()[:12] for listing in listings),
+    )

@@ -8,92 +8,105 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from fewshot_lib.data.names import readable
 from fewshot_lib.errors import InputError
 
 _CHUNK = 64  # images per task
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 _LARGEST = 100_000_000  # pixels; a file of a few bytes can claim any size
+_NAMED = 100  # broken images that one error names
+
+# How each value of Exif's orientation is turned upright; 1 is upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def is_image(path: Path) -> bool:
-    """Whether the name is that of an image; hidden files are none."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def images_in(folder: Path, root: Path) -> list[Path]:
-    """Images in ``folder`` and below it, sorted by name; hidden ones are passed over.
-
-    Links are followed, each folder is entered once and ``root`` or one above it never: a link that
-    leads back there would turn the whole data set into one class.
-
-    Raises:
-        InputError: a folder cannot be read.
-    """
-    files, seen = [], set()
-    for where, inner, names in os.walk(folder, onerror=_stop, followlinks=True):
-        real = Path(where).resolve()
-        if real in seen or root.is_relative_to(real):
-            inner.clear()
-            continue
-        seen.add(real)
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        files += [path for name in names if is_image(path := Path(where, name))]
-    return sorted(files, key=Path.as_posix)  # pathlib's own order depends on Python's version
-
-
-def _stop(error: OSError) -> None:
-    raise unreadable(error)
-
-
-def unreadable(error: OSError) -> InputError:
-    return InputError(f"folder {error.filename} cannot be read: {error.strerror}")
-
-
-def decode_all(paths: Sequence[Path], size: int) -> torch.Tensor:
+def decode_all(paths: Sequence[Path | str], size: int) -> torch.Tensor:
     """Decode these files: uint8 ``(n, 3, s, s)``.
 
     The threads pay for photographs in their original size; at 84 px opening a file costs as much
     as decoding it, and that part is Python's own.
 
     Raises:
-        InputError: a file is missing, damaged, or no image.
+        InputError: files are missing, damaged, or no images; names all of them.
     """
     with torch.inference_mode(False):  # the threads could not fill an inference tensor
         images = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
 
-    def fill(start: int) -> None:
-        pixels = b"".join(_decode(path, size) for path in paths[start : start + _CHUNK])
-        rows = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, size, size, 3)
-        images[start : start + _CHUNK] = rows.permute(0, 3, 1, 2)
+    def fill(start: int) -> list[str]:
+        """Fill a chunk of ``images``; what is wrong with the files of this chunk."""
+        pixels, problems = [], []
+        for path in paths[start : start + _CHUNK]:
+            try:
+                pixels.append(_decode(path, size))
+            except InputError as error:
+                problems.append(str(error))
+        if not problems:
+            rows = torch.frombuffer(bytearray(b"".join(pixels)), dtype=torch.uint8)
+            images[start : start + _CHUNK] = rows.view(-1, size, size, 3).permute(0, 3, 1, 2)
+        return problems
 
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        # Pillow warns of images a little below the limit that is set here.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        for _ in pool.map(fill, range(0, len(paths), _CHUNK)):
-            pass  # takes the results, so that the first error stops the rest
+        # Pillow warns of images a little below the limit that is set here, and of odd Exif data.
+        warnings.simplefilter("ignore")
+        starts = range(0, len(paths), _CHUNK)
+        problems = [problem for found in pool.map(fill, starts) for problem in found]
+    if problems:
+        raise InputError(_in_one_line(problems, len(paths)))
     return images
 
 
-def _decode(path: Path, size: int) -> bytes:
+def _in_one_line(problems: list[str], n_images: int) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    named = "; ".join(problems[:_NAMED])
+    return f"{len(problems)} of {n_images} images cannot be used: {named}{more}"
+
+
+def _decode(path: Path | str, size: int) -> bytes:
     """The RGB pixels of one image file, row by row, ``s * s * 3`` bytes.
 
     JPEG's own reduced decoding ("draft") saves a sixth of the time at best and gives other pixels
     than ``fit``, so the whole image is decoded.
     """
+    name = readable(str(path))
     try:
         with Image.open(path) as file:
             if file.width * file.height > _LARGEST:
                 raise Image.DecompressionBombError
-            image = to_rgb(ImageOps.exif_transpose(file))
+            file.load()
+            image = to_rgb(_upright(file))
     except FileNotFoundError:
-        raise InputError(f"there is no image {path}") from None
+        raise InputError(f"there is no image {name}") from None
     except Image.DecompressionBombError:  # Pillow raises it far above the limit
-        raise InputError(f"{path} has more than {_LARGEST:,} pixels: shrink it") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be decoded, copy it again: {error}") from None
+        raise InputError(f"{name} has more than {_LARGEST:,} pixels: shrink it") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{name} cannot be decoded, copy it again: it is no image") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file can make Pillow's parsers raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name} cannot be decoded, copy it again: {readable(reason)}") from None
     return fit(image, size).tobytes()
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as its camera was held; as it is where its Exif data cannot be read."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        turn = _UPRIGHT.get(orientation)
+    except Exception:  # of Pillow's parser, for bytes that mean nothing; or no hashable value
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:
@@ -110,18 +123,29 @@ def fit(image: Image.Image, size: int) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Colour; what is transparent shows white paper, 16-bit grey keeps its upper byte."""
-    if image.mode.startswith("I;16"):  # Pillow's own conversion cuts off at 255
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    """Colour; what is transparent shows white paper, deep grey keeps its levels in 8 bits."""
+    if image.mode.startswith(("I", "F")):  # Pillow's own conversion cuts off at 255
+        image = Image.fromarray(_eight_bits(image))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
-def file_size(path: str) -> int:
-    """Size in bytes, -1 if there is no such file; plain strings, as this runs once per image."""
-    try:
-        return os.stat(path).st_size  # noqa: PTH116
-    except OSError:
-        return -1
+def _eight_bits(image: Image.Image) -> np.ndarray:
+    """Grey of 16 or 32 bits as uint8 ``(h, w)``.
+
+    16 bits keep the upper byte. No file tells what white is in integers of 32 bits or in floats:
+    it is 1 (floats only), 255 or 65535, the first that no level exceeds. Larger levels are shrunk
+    to their brightest, negative ones raised from their darkest. What is no number is 0.
+    """
+    levels = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return (levels >> 8).astype(np.uint8)
+    levels = np.where(np.isfinite(levels), levels, 0).astype(np.float64)
+    low, high = min(levels.min(), 0), max(levels.max(), 0)
+    if low == 0 and image.mode == "F" and high <= 1:
+        return np.round(255 * levels).astype(np.uint8)
+    if low == 0 and high <= 65535:
+        return (levels / (1 if high <= 255 else 256)).astype(np.uint8)
+    return np.round(255 * (levels - low) / (high - low)).astype(np.uint8)

@@ -6,16 +6,17 @@ Predictions and truth (``val_testcase_gt.csv``): ``episode_id,query0,…``, valu
 """
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 
+from fewshot_lib.data.tables import Table, read_table, repeated
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import atomic_file
 
@@ -24,21 +25,6 @@ _SUPPORT = re.compile(r"class(0|[1-9]\d{0,4})_support(0|[1-9]\d{0,4})")
 _QUERY = re.compile(r"query(0|[1-9]\d{0,4})")
 _POSITION = re.compile(r"[0-9]{1,6}")
 _COURSE_WAYS = 5  # of all files the course hands out
-
-
-class Table(NamedTuple):
-    """A CSV file as text: ``rows`` have as many cells as ``header``; ``newline`` ends its lines."""
-
-    path: Path
-    header: list[str]
-    rows: list[list[str]]
-    newline: str
-
-    def columns(self, names: list[str]) -> np.ndarray:
-        """These columns, strings ``(n_rows, len(names))``."""
-        where = [self.header.index(name) for name in names]
-        cells = [[row[i] for i in where] for row in self.rows]
-        return np.array(cells, dtype=object).reshape(len(self.rows), len(names))
 
 
 @dataclass(frozen=True)
@@ -81,7 +67,7 @@ def read_testcases(path: Path) -> TestCases:
     Raises:
         InputError: no such file, a column or a value is missing, an episode_id stands twice.
     """
-    table = read_table(path)
+    table = _read_episodes(path)
     n_way, n_shot = _support_shape(table)
     supports = [f"class{c}_support{k}" for c in range(n_way) for k in range(n_shot)]
     queries = _query_columns(table)
@@ -111,7 +97,7 @@ def score(predictions: Path, truth: Path) -> Score:
     Raises:
         InputError: a file is missing or wrong, or the two are not of the same episodes.
     """
-    predicted, true = read_table(predictions), read_table(truth)
+    predicted, true = _read_episodes(predictions), _read_episodes(truth)
     if len(predicted.rows) != len(true.rows):
         raise InputError("Test case length mismatch.")
     order = _matching_rows(_episode_ids(predicted), _episode_ids(true))
@@ -127,32 +113,20 @@ def score(predictions: Path, truth: Path) -> Score:
     return Score(accuracies.mean(), 1.96 * accuracies.std() / np.sqrt(len(accuracies)))
 
 
-def read_table(path: Path) -> Table:
-    """Read a CSV file as text; empty lines are passed over.
+def _read_episodes(path: Path) -> Table:
+    """A table with a line for each episode.
+
+    A column without a name, as pandas writes for its index, is passed over.
 
     Raises:
-        InputError: it is missing, is no CSV file, or a line has too few or too many cells.
+        InputError: as ``read_table``, or the file lists no episodes.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        header, *lines = csv.reader(io.StringIO(text, newline="")) if text.strip() else [[]]
-    except OSError as error:
-        reason = "there is no file" if isinstance(error, FileNotFoundError) else "cannot read"
-        raise InputError(f"{reason} {path}") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a CSV file in UTF-8: {error}") from None
-    if twice := repeated(header):
-        raise InputError(f"{path} has two columns '{twice}': delete one")
-    if _EPISODE not in header:
+    table = read_table(path)
+    if _EPISODE not in table.header:
         raise _missing(path, _EPISODE)
-    for number, row in enumerate(lines, 2):
-        if row and len(row) != len(header):
-            raise InputError(
-                f"{path}, line {number}: {len(row)} values for {len(header)} columns, mend the line"
-            )
-    if not (rows := [row for row in lines if row]):
+    if not table.rows:
         raise InputError(f"{path} lists no episodes: fetch it again")
-    return Table(path, header, rows, "\r\n" if "\r\n" in text else "\n")
+    return table
 
 
 def _support_shape(table: Table) -> tuple[int, int]:
@@ -174,7 +148,7 @@ def _query_columns(table: Table) -> list[str]:
     """``query0``, ``query1``, … up to the highest one there is."""
     numbers = [int(m[1]) for name in table.header if (m := _QUERY.fullmatch(name))]
     names = (f"query{i}" for i in range(max(numbers, default=0) + 1))
-    if first := next((name for name in names if name not in table.header), None):
+    if (first := next((name for name in names if name not in table.header), None)) is not None:
         raise _missing(table.path, first)
     return [f"query{i}" for i in range(len(numbers))]
 
@@ -185,8 +159,8 @@ def _missing(path: Path, column: str, why: str = "") -> InputError:
 
 def _require_known(table: Table, names: list[str]) -> None:
     """Refuse a column of another name: it may be a misspelt query, the last one."""
-    known = set(names)
-    if other := next((name for name in table.header if name not in known), None):
+    known = {"", *names}
+    if (other := next((name for name in table.header if name not in known), None)) is not None:
         raise InputError(
             f"{table.path}: column '{other}' is not {_EPISODE}, classC_supportK or queryQ: "
             "rename or delete it"
@@ -195,8 +169,8 @@ def _require_known(table: Table, names: list[str]) -> None:
 
 def _require_filled(table: Table) -> None:
     for row in table.rows:
-        if "" in row:
-            name = table.header[row.index("")]
+        empty = (n for n, cell in zip(table.header, row, strict=True) if n and not cell)
+        if (name := next(empty, None)) is not None:
             episode = row[table.header.index(_EPISODE)]
             raise InputError(f"{table.path}, episode '{episode}': no {name}, fill it in")
 
@@ -208,22 +182,16 @@ def _episode_ids(table: Table) -> list[str]:
     return ids
 
 
-def repeated(names: list[str]) -> str | None:
-    """The first name that stands more than once."""
-    counts = Counter(names)
-    return next((name for name in names if counts[name] > 1), None)
-
-
 def _matching_rows(predicted: list[str], true: list[str]) -> list[int]:
     """For every prediction, the row of its episode in the truth."""
-    row_of = {episode: i for i, episode in enumerate(true)}
+    row_of = {normalize("NFC", episode): i for i, episode in enumerate(true)}
     for episode in predicted:
-        if episode not in row_of:
+        if normalize("NFC", episode) not in row_of:
             raise InputError(
                 f'Episodic id mismatch: "{episode}" does not exist in the provided ground truth '
                 "file."
             )
-    return [row_of[episode] for episode in predicted]
+    return [row_of[normalize("NFC", episode)] for episode in predicted]
 
 
 def _read_positions(table: Table, queries: list[str], n_way: int | None = None) -> np.ndarray:

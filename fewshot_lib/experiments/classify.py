@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import torch
 
-from fewshot_lib.data.images import images_in, is_image
+from fewshot_lib.data.folders import images_in, is_image, subfolders
+from fewshot_lib.data.names import by_name, readable
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import output_file, spreadsheet_safe
 from fewshot_lib.learning.device import default_device
@@ -54,11 +55,6 @@ class Prediction(NamedTuple):
         return bool(self.picture.truth) and not self.right
 
 
-def readable(name: str) -> str:
-    """A file's name as text; bytes that are none become question marks."""
-    return name.encode("utf-8", "replace").decode()
-
-
 def read_supports(folder: Path) -> dict[str, list[Path]]:
     """Class name to support images: one subfolder for each class, which may go deeper.
 
@@ -70,7 +66,8 @@ def read_supports(folder: Path) -> dict[str, list[Path]]:
         raise InputError(f"there is no folder {folder}: --support takes one folder per class in it")
     entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     classes = {
-        readable(path.name): images_in(path, folder.resolve()) for path in entries if path.is_dir()
+        name: images_in(path, folder.resolve())
+        for name, path in by_name(subfolders(folder)).items()
     }
     if len(classes) < 2:
         found = f"only one class, '{next(iter(classes))}'" if classes else "no class folders"

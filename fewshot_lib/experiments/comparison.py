@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fewshot_lib.data.bank import data_fingerprint
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.lookup import Entry
-from fewshot_lib.experiments.runs import Run, bank_for
+from fewshot_lib.experiments.runs import Run, bank_for, run_folder
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.spec.words import differing_values, episode_shape, run_title, value_text
@@ -73,7 +72,7 @@ def judge(run: Run, n_episodes: int) -> JudgedRun:
 
 def _is_unchanged(run: Run) -> bool:
     """Whether the run's folder still has the name its parameters and data give it."""
-    return run.folder.resolve().name == run.spec.identity(data_fingerprint(run.spec))
+    return run.folder.resolve().name == run_folder(run.spec, anew=True).name
 
 
 def gap(judged: JudgedRun, first: JudgedRun) -> Interval | str:

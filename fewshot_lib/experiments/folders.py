@@ -12,6 +12,7 @@ from fewshot_lib.errors import InputError, did_you_mean
 from fewshot_lib.files import project_root, runs_folder
 
 SPEC, RESULT = "spec.yaml", "result.json"  # every run has the first, a finished one both
+DATA = "data.txt"  # of a run: digest of the images it is made from
 STATUS = "run.json"  # every report
 HEADLINE = "headline.json"  # a complete one
 _BEST = "best"  # run of a report

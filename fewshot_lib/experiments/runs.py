@@ -1,5 +1,6 @@
 """A typed spec becomes a trained run: made once, kept in a folder, found again by its hash."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +12,9 @@ import pandas as pd
 import torch
 import yaml
 
-from fewshot_lib.data.bank import ImageBank, data_fingerprint, load_bank
+from fewshot_lib.data.bank import DataIdentity, ImageBank, data_identity, load_bank
 from fewshot_lib.data.episodes import sample_episodes
-from fewshot_lib.experiments.folders import RESULT, SPEC
+from fewshot_lib.experiments.folders import DATA, RESULT, SPEC
 from fewshot_lib.experiments.ledger import note_accuracy
 from fewshot_lib.experiments.provenance import git_commit, threads
 from fewshot_lib.files import (
@@ -48,7 +49,12 @@ def _bank_of(params: str, split: str) -> ImageBank:
 
 def bank_for(spec: DataParams, split: str) -> ImageBank:
     """The images a run uses; the same object for all runs on the same data."""
-    return _bank_of(spec.model_dump_json(include=set(DataParams.model_fields)), split)
+    return _bank_of(data_params(spec), split)
+
+
+def data_params(spec: DataParams) -> str:
+    """What the spec says of its data, as JSON: the same text for all runs on the same data."""
+    return spec.model_dump_json(include=set(DataParams.model_fields))
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,7 @@ class Run:
 
 def run(spec: Spec) -> Run:
     """The run of this spec: found if it is complete, else trained, resumed where it stopped."""
-    folder = run_folder(spec)
+    folder = run_folder(spec, anew=True)
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder / _LOCK, run_title(spec)):
         if not (folder / RESULT).exists():
@@ -212,9 +218,51 @@ def run(spec: Spec) -> Run:
     return Run(spec, folder)
 
 
-def run_folder(spec: Spec) -> Path:
-    """Where the run of this spec lies or will lie, named by the spec and its data."""
-    return runs_folder() / spec.identity(data_fingerprint(spec))
+def run_folder(spec: Spec, anew: bool = False) -> Path:
+    """Where the run of this spec lies or will lie, named by the spec and its data.
+
+    The name is made of the spec and of names and sizes of the data's files, as it always was; the
+    folder keeps a digest of their content. Where that is of other content, of images edited in
+    place, the run goes by another name, which the content is part of. So no run is used for images
+    it was not trained on, whichever came first, and the name of a run stays.
+
+    Args:
+        anew: look at the data again, even if this process has done so before.
+    """
+    data = None if anew else _looked_at.get(data_params(spec))
+    names, content = data or look_at_data(spec)
+    folder = runs_folder() / spec.identity(names)
+    if _content_of(folder, content) == content:
+        return folder
+    return runs_folder() / spec.identity(f"{names}-{content}")
+
+
+_looked_at: dict[str, DataIdentity] = {}
+
+
+def look_at_data(spec: DataParams) -> DataIdentity:
+    """What the data of a spec is now; images in memory are let go where it has changed."""
+    key = data_params(spec)
+    data = data_identity(DataParams.model_validate_json(key))
+    if _looked_at.get(key, data) != data:
+        _bank_of.cache_clear()
+    _looked_at[key] = data
+    return data
+
+
+def _content_of(folder: Path, present: str) -> str:
+    """Digest of the data that the run in this folder is made from.
+
+    A run of an earlier version, which kept none, is taken to be made from the present data; if
+    there is no run, one would be.
+    """
+    try:
+        return (folder / DATA).read_text("utf-8").strip()
+    except FileNotFoundError:
+        if (folder / SPEC).is_file():
+            with contextlib.suppress(OSError):  # of a folder that cannot be written to
+                write_text(folder / DATA, f"{present}\n")
+        return present
 
 
 def finished_run(spec: Spec) -> Run | None:
@@ -225,8 +273,10 @@ def finished_run(spec: Spec) -> Run | None:
 
 def _make(spec: Spec, folder: Path) -> None:
     """Train into the folder; ``result.json``, written last, says that it is complete."""
-    write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
     bank = bank_for(spec, "train")
+    content = "-".join(bank_for(spec, split).fingerprint[:12] for split in ("train", "val"))
+    write_text(folder / DATA, f"{content}\n")
+    write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
     before = spec.start(len(bank.class_names), len(bank.labels))
     start = load_state(run(before).folder / WEIGHTS) if before else None
     memory = PeakMemory(default_device())

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import torch
 
-from fewshot_lib.data.sources._tables import read_rows, require_images
-from fewshot_lib.data.testcases import TestCases, read_testcases, repeated, write_predictions
+from fewshot_lib.data.sources._tables import find_images, read_images
+from fewshot_lib.data.tables import repeated
+from fewshot_lib.data.testcases import TestCases, read_testcases, write_predictions
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.ledger import note_accuracy
 from fewshot_lib.experiments.runs import Run, bank_for
@@ -122,8 +124,8 @@ def _image_files(
     Raises:
         InputError: an id or its file is missing, or an id stands twice.
     """
-    rows = read_rows(images_csv, ("id", "filename"))
-    known = [row["id"] for row in rows]
+    entries = read_images(images_csv, ("id", "filename"))
+    known = [entry.id for entry in entries]
     if (twice := repeated(known)) is not None:
         raise InputError(f"{images_csv} has id '{twice}' twice: keep one of the lines")
     if (first := _first_unknown(cases, known)) is not None:
@@ -134,16 +136,16 @@ def _image_files(
         )
     if not images_dir.is_dir():
         raise InputError(f"there is no folder {images_dir}")
-    used = {image for _, image in cases.image_ids()}
-    rows = [row for row in rows if row["id"] in used]
-    require_images(rows, images_dir, images_csv)
-    return [row["id"] for row in rows], [images_dir / row["filename"] for row in rows]
+    used = {normalize("NFC", image) for _, image in cases.image_ids()}
+    entries = [entry for entry in entries if entry.id in used]
+    files = find_images(entries, [images_dir, images_csv.parent], images_csv)
+    return [entry.id for entry in entries], [Path(file) for file in files]
 
 
 def _first_unknown(cases: TestCases, known: Sequence[str]) -> tuple[str, str] | None:
     """The first (episode_id, image id) whose id is not among the known ones."""
     ids = set(known)
-    return next((pair for pair in cases.image_ids() if pair[1] not in ids), None)
+    return next((p for p in cases.image_ids() if normalize("NFC", p[1]) not in ids), None)
 
 
 def _similar(image: str, known: Sequence[str]) -> str:
@@ -157,6 +159,6 @@ def _to_indices(cases: TestCases, ids: Sequence[str]) -> tuple[torch.Tensor, tor
     """Supports and queries as positions in ``ids``, int64 of the same shapes."""
     number = {image: i for i, image in enumerate(ids)}
     return tuple(
-        torch.tensor([number[image] for image in part.flat]).view(part.shape)
+        torch.tensor([number[normalize("NFC", image)] for image in part.flat]).view(part.shape)
         for part in (cases.support, cases.query)
     )

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from fewshot_lib.data import listing
 from fewshot_lib.data.bank import (
     ImageBank,
     cache_file,
-    data_fingerprint,
+    data_identity,
     load_bank,
     read_bank,
     write_bank,
@@ -34,8 +35,9 @@ def params(tmp_path: Path, monkeypatch) -> DataParams:
         folder.mkdir(parents=True)
         lines = ["filename,label"]
         for i in range(4):
-            Image.new("RGB", (SIZE, SIZE), (60 * i, 0, 0)).save(folder / f"{i}.jpg")
-            lines.append(f"{i}.jpg,{'ab'[i // 2]}")
+            colour = (60 * i, 0, 0) if split == "train" else (0, 60 * i, 90)
+            Image.new("RGB", (SIZE, SIZE), colour).save(folder / f"{i}.jpg")
+            lines.append(f"{i}.jpg,{split} {'ab'[i // 2]}")
         (tmp_path / "images" / f"{split}.csv").write_text("\n".join(lines))
     return DataParams.check(
         {"source": "mini_imagenet", "data_dir": str(tmp_path / "images"), "image_size": SIZE}
@@ -43,13 +45,13 @@ def params(tmp_path: Path, monkeypatch) -> DataParams:
 
 
 def spoil_image(params: DataParams, name: str) -> None:
-    """Make a file undecodable without changing its size, which the fingerprint is made of."""
+    """Make a file undecodable."""
     file = Path(params.data_dir) / "train" / name
     file.write_bytes(b"\0" * file.stat().st_size)
 
 
 def cached() -> Path:
-    (file,) = cache_folder().iterdir()
+    (file,) = cache_folder().glob("*.safetensors")
     return file
 
 
@@ -61,16 +63,16 @@ def same(a: ImageBank, b: ImageBank) -> bool:
 
 def test_a_bank_comes_back_from_the_cache_as_it_was_loaded(params):
     bank = load_bank(params, "train")
-    assert same(bank, mini_imagenet.load(params, "train"))
-    assert bank.fingerprint == mini_imagenet.fingerprint(params, "train")
+    assert same(bank, mini_imagenet.listing(params, "train").load())
+    assert bank.fingerprint == mini_imagenet.listing(params, "train").digest()
     assert (bank.image_size, bank.class_sizes.tolist()) == (SIZE, [2, 2])
 
 
-def test_the_second_load_decodes_nothing(params):
+def test_the_second_load_decodes_nothing(params, monkeypatch):
     first = load_bank(params, "train")
-    spoil_image(params, "0.jpg")
-    with pytest.raises(InputError):
-        mini_imagenet.load(params, "train")
+    monkeypatch.setattr(listing, "decode_all", None)
+    with pytest.raises(TypeError):
+        mini_imagenet.listing(params, "train").load()
     assert same(load_bank(params, "train"), first)
 
 
@@ -119,12 +121,12 @@ def test_size_and_number_of_images_have_caches_of_their_own(params, change):
     load_bank(params, "train")
     changed = params.model_copy(update=change)
     assert load_bank(changed, "train").image_size == changed.image_size
-    assert len(list(cache_folder().iterdir())) == 2
+    assert len(list(cache_folder().glob("*.safetensors"))) == 2
 
 
 def test_no_temporary_file_is_left(params):
     load_bank(params, "train")
-    assert cached().suffix == ".safetensors"
+    assert not list(cache_folder().glob("*.tmp"))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
@@ -149,14 +151,29 @@ def test_a_failed_load_leaves_no_cache(params):
     spoil_image(params, "0.jpg")
     with pytest.raises(InputError, match=r"0\.jpg"):
         load_bank(params, "train")
-    assert not cache_folder().exists()
+    assert not list(cache_folder().glob("*.safetensors"))
 
 
-def test_data_fingerprint_depends_on_train_and_val(params):
-    before = data_fingerprint(params)
+def test_the_data_s_identity_depends_on_train_and_val(params):
+    before = data_identity(params)
     for split in ("train", "val"):
         file = Path(params.data_dir) / split / "0.jpg"
         file.write_bytes(file.read_bytes() + b"\0")
-        after = data_fingerprint(params)
-        assert after != before
+        after = data_identity(params)
+        assert after.names != before.names and after.content != before.content
         before = after
+
+
+def test_an_image_edited_in_place_is_decoded_again(params):
+    """Its size stays, so the name of a run stays; its content does not."""
+    file = Path(params.data_dir) / "train" / "0.jpg"
+    Image.new("RGB", (SIZE, SIZE)).save(file, "BMP")
+    before = load_bank(params, "train")
+    data, size = data_identity(params), file.stat().st_size
+    Image.new("RGB", (SIZE, SIZE), (250, 0, 0)).save(file, "BMP")
+    assert file.stat().st_size == size
+    after = load_bank(params, "train")
+    assert (before.images[0, 0].max(), after.images[0, 0].min()) == (0, 250)
+    assert after.fingerprint != before.fingerprint
+    assert data_identity(params).names == data.names
+    assert data_identity(params).content != data.content

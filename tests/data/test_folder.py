@@ -30,8 +30,11 @@ def params(place: Path, **changes) -> DataParams:
 
 
 def classes_of(place: Path, **changes) -> dict[str, set[str]]:
-    found = folder.files_by_split(params(place, **changes))
-    return {split: set(files) for split, files in found.items()}
+    wanted = params(place, **changes)
+    return {
+        split: {row.label for row in folder.listing(wanted, split).rows}
+        for split in folder.splits(wanted)
+    }
 
 
 def levels(bank) -> list[int]:
@@ -68,36 +71,36 @@ def split_folders(tmp_path: Path) -> Path:
 def test_class_folders_are_split_by_name(pets):
     wanted = params(pets, val_classes=["cat"], test_classes=[])
     assert folder.splits(wanted) == ["train", "val"]
-    bank = folder.load(wanted, "train")
+    bank = folder.listing(wanted, "train").load()
     assert bank.class_names == ["dog", "rat"]
     assert bank.labels.tolist() == [0, 0, 1, 1]
     assert bank.labels.dtype == torch.int64
     assert bank.ids == ["dog/0.png", "dog/1.png", "rat/0.png", "rat/1.png"]
     assert levels(bank) == [10, 11, 30, 31]
     assert bank.mean == (0.485, 0.456, 0.406)
-    assert folder.load(wanted, "val").ids == ["cat/0.png", "cat/1.png"]
+    assert folder.listing(wanted, "val").load().ids == ["cat/0.png", "cat/1.png"]
 
 
 def test_split_folders_are_taken_as_they_are(split_folders):
     wanted = params(split_folders)
     assert folder.splits(wanted) == ["train", "val", "test"]
-    bank = folder.load(wanted, "train")
+    bank = folder.listing(wanted, "train").load()
     assert bank.class_names == ["a", "b"]
     assert bank.ids == ["train/a/0.png", "train/a/1.png", "train/b/0.png", "train/b/1.png"]
     assert levels(bank) == [97, 107, 98, 108]
-    assert folder.load(wanted, "test").ids == ["test/d/0.png", "test/d/1.png"]
+    assert folder.listing(wanted, "test").load().ids == ["test/d/0.png", "test/d/1.png"]
 
 
 def test_tables_come_before_folders(split_folders):
     (split_folders / "train.csv").write_text("filename,label\na/1.png,x\nb/0.png,y\n")
     wanted = params(split_folders)
     assert folder.splits(wanted) == ["train"]
-    bank = folder.load(wanted, "train")
+    bank = folder.listing(wanted, "train").load()
     assert (bank.class_names, bank.ids) == (["x", "y"], ["a/1.png", "b/0.png"])
     assert levels(bank) == [107, 98]
-    before = folder.fingerprint(wanted, "train")
+    before = folder.listing(wanted, "train").fingerprint
     (split_folders / "train.csv").write_text("filename,label\na/1.png,x\nb/0.png,z\n")
-    assert folder.fingerprint(wanted, "train") != before
+    assert folder.listing(wanted, "train").fingerprint != before
 
 
 def test_a_class_may_be_called_train(pets):
@@ -116,7 +119,7 @@ def test_an_unlabelled_test_folder_is_no_test_split(split_folders):
 
 def test_images_in_deeper_folders_belong_to_the_class(pets):
     add_images(pets / "cat" / "winter" / "2020", 5)
-    bank = folder.load(params(pets, val_classes=["cat"]), "val")
+    bank = folder.listing(params(pets, val_classes=["cat"]), "val").load()
     assert bank.ids == ["cat/0.png", "cat/1.png", "cat/winter/2020/0.png"]
     assert bank.class_names == ["cat"]
 
@@ -133,13 +136,13 @@ def test_what_is_no_image_is_passed_over(pets):
     (pets / "masks" / "0.npy").write_bytes(b"")
     wanted = params(pets, val_classes=["cat"], test_classes=0)
     assert classes_of(pets, val_classes=["cat"], test_classes=0)["train"] == {"dog", "rat"}
-    assert folder.load(wanted, "val").ids == ["cat/0.png", "cat/1.png"]
+    assert folder.listing(wanted, "val").load().ids == ["cat/0.png", "cat/1.png"]
 
 
 def test_images_per_class_takes_the_first_ones(pets):
     add_images(pets / "dog", 10, 11, 12, 13)
     chosen = params(pets, val_classes=["cat"], test_classes=["rat"], images_per_class=2)
-    assert folder.load(chosen, "train").ids == ["dog/0.png", "dog/1.png"]
+    assert folder.listing(chosen, "train").load().ids == ["dog/0.png", "dog/1.png"]
 
 
 def test_loads_through_the_cache(pets, project):
@@ -156,7 +159,7 @@ def test_loads_through_the_cache(pets, project):
 def test_class_folders_may_be_links(pets, tmp_path):
     add_images(tmp_path / "elsewhere", 7)
     (pets / "owl").symlink_to(tmp_path / "elsewhere")
-    bank = folder.load(params(pets, val_classes=["owl"]), "val")
+    bank = folder.listing(params(pets, val_classes=["owl"]), "val").load()
     assert (bank.ids, levels(bank)) == (["owl/0.png"], [7])
 
 
@@ -166,7 +169,7 @@ def test_links_that_lead_back_do_not_hang_or_mix_classes(pets):
     (pets / "cat" / "above").symlink_to(pets.parent)
     (pets / "cat" / "nothing").symlink_to(pets / "cat" / "nothing")
     (pets / "everything").symlink_to(pets)
-    bank = folder.load(params(pets, val_classes=["cat"], test_classes=0), "val")
+    bank = folder.listing(params(pets, val_classes=["cat"], test_classes=0), "val").load()
     assert bank.ids == ["cat/0.png", "cat/1.png"]
     assert "everything" not in classes_of(pets, val_classes=["cat"])["train"]
 
@@ -229,16 +232,19 @@ def test_a_share_leaves_out_what_a_list_names(ten):
 
 def test_fingerprint_is_the_content_s_not_the_folder_s(pets):
     wanted = {"val_classes": ["cat"], "test_classes": ["dog"]}
-    before = folder.fingerprint(params(pets, **wanted), "val")
+    before = folder.listing(params(pets, **wanted), "val").fingerprint
     moved = pets.rename(pets.parent / "moved")
-    assert folder.fingerprint(params(moved, **wanted), "val") == before
-    assert folder.fingerprint(params(moved, **wanted), "train") != before
-    assert folder.fingerprint(params(moved, val_classes=["cat"], test_classes=0), "val") == before
+    assert folder.listing(params(moved, **wanted), "val").fingerprint == before
+    assert folder.listing(params(moved, **wanted), "train").fingerprint != before
+    assert (
+        folder.listing(params(moved, val_classes=["cat"], test_classes=0), "val").fingerprint
+        == before
+    )
 
 
 def test_fingerprint_changes_with_names_and_sizes_of_its_split_alone(pets):
     def now() -> str:
-        return folder.fingerprint(params(pets, val_classes=["cat"]), "val")
+        return folder.listing(params(pets, val_classes=["cat"]), "val").fingerprint
 
     seen = [now()]
     add_images(pets / "dog", 1, 2, 3)
@@ -330,7 +336,7 @@ BROKEN = {
 
 def error_of(wanted: DataParams, split: str) -> str:
     with pytest.raises(InputError) as caught:
-        folder.load(wanted, split)
+        folder.listing(wanted, split).load()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -358,7 +364,9 @@ def test_a_split_without_a_class_is_refused(pets):
 def test_a_missing_split_folder_is_named(split_folders):
     shutil.rmtree(split_folders / "val")
     message = error_of(params(split_folders), "val")
-    assert "split/val has no class folders with images (there are only: train, test)" in message
+    assert message.endswith(
+        "split (there are only: train, test); val/ must hold a folder of images for each class"
+    )
 
 
 @pytest.mark.parametrize("name", ["val_classes", "test_classes"])
@@ -367,6 +375,6 @@ def test_choosing_classes_that_are_already_split_is_refused(split_folders, name,
     if table:
         (split_folders / "train.csv").write_text("filename,label\na/1.png,x\n")
     wanted = params(split_folders, **{name: 0.5})
-    for ask in (folder.splits, lambda p: folder.fingerprint(p, "train")):
+    for ask in (folder.splits, lambda p: folder.listing(p, "train").fingerprint):
         with pytest.raises(InputError, match=f"{name} has no use, .*train.* already splits"):
             ask(wanted)

@@ -62,20 +62,19 @@ def test_a_shape_fills_its_square_the_longer_way():
 
 @pytest.mark.parametrize("split", SCRIPTS)
 def test_a_bank_is_complete(split):
-    bank = glyphs.load(SMALL, split)
-    n_classes = alphabets._N_CLASSES[split]
+    bank = glyphs.listing(SMALL, split).load()
+    n_classes = alphabets.N_CLASSES[split]
     assert bank.images.shape == (3 * n_classes, 3, 32, 32)
     assert bank.images.dtype == torch.uint8
     assert bank.class_sizes.tolist() == [3] * n_classes
     assert torch.equal(bank.labels, bank.labels.sort().values)
     assert len(set(bank.ids)) == 3 * n_classes
     assert len(set(bank.class_names)) == n_classes
-    assert bank.fingerprint == glyphs.fingerprint(SMALL, split)
 
 
 def test_names_and_ids_say_which_letter():
     assert glyphs._class_name("θ") == "Greek small letter theta"
-    bank = glyphs.load(SMALL, "train")
+    bank = glyphs.listing(SMALL, "train").load()
     i = bank.class_names.index("Greek small letter theta")
     assert bank.ids[3 * i : 3 * i + 2] == ["greek_small_theta_0000", "greek_small_theta_0001"]
 
@@ -145,11 +144,11 @@ def test_rolls_are_dealt_out_once_and_suffice():
 
 
 def test_the_fingerprint_follows_content_alone(monkeypatch):
-    before = glyphs.fingerprint(SMALL, "val")
-    assert glyphs.fingerprint(DataParams(data_dir="elsewhere"), "val") == before
-    assert glyphs.fingerprint(SMALL, "train") != before
+    before = glyphs.listing(SMALL, "val").fingerprint
+    assert glyphs.listing(DataParams(data_dir="elsewhere"), "val").fingerprint == before
+    assert glyphs.listing(SMALL, "train").fingerprint != before
     monkeypatch.setattr(glyphs, "NUISANCE", rendering._Nuisance(turn=90.0))
-    assert glyphs.fingerprint(SMALL, "val") != before
+    assert glyphs.listing(SMALL, "val").fingerprint != before
 
 
 def test_missing_fonts_are_named(monkeypatch, tmp_path):

@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from fewshot_lib.data.images import _CHUNK, decode_all, file_size, is_image
+from fewshot_lib.data.folders import is_image
+from fewshot_lib.data.images import _CHUNK, decode_all
+from fewshot_lib.data.listing import file_size
 from fewshot_lib.errors import InputError
 
 SIZE = 24

@@ -57,7 +57,7 @@ def numbers(bank) -> list[int]:
 
 
 def test_alphabets_of_no_list_are_for_training(data_dir):
-    bank = omniglot.load(params(data_dir), "train")
+    bank = omniglot.listing(params(data_dir), "train").load()
     assert bank.class_names == ["Greek, character01", "Greek, character02", "N Ko, character01"]
     assert bank.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert numbers(bank) == [1, 2, 3, 4, 5, 6, 10, 11, 12]
@@ -67,7 +67,7 @@ def test_alphabets_of_no_list_are_for_training(data_dir):
 
 
 def test_alphabets_of_the_list_validate(data_dir):
-    bank = omniglot.load(params(data_dir), "val")
+    bank = omniglot.listing(params(data_dir), "val").load()
     assert bank.class_names == ["Hebrew, character01"]
     assert numbers(bank) == [7, 8, 9]
 
@@ -76,20 +76,20 @@ def test_the_evaluation_set_is_the_test_split_whatever_its_alphabets(data_dir):
     assert omniglot.splits(params(data_dir)) == ["train", "val"]
     write_set(data_dir / "images_evaluation", {"Hebrew": 1, "Tengwar": 1})
     assert omniglot.splits(params(data_dir)) == ["train", "val", "test"]
-    bank = omniglot.load(params(data_dir), "test")
+    bank = omniglot.listing(params(data_dir), "test").load()
     assert bank.class_names == ["Hebrew, character01", "Tengwar, character01"]
 
 
 def test_torchvision_s_layout_is_the_same_data(data_dir):
-    before = omniglot.fingerprint(params(data_dir), "train")
+    before = omniglot.listing(params(data_dir), "train").fingerprint
     (data_dir / "omniglot-py").mkdir()
     (data_dir / "images_background").rename(data_dir / "omniglot-py" / "images_background")
-    assert omniglot.fingerprint(params(data_dir), "train") == before
-    assert numbers(omniglot.load(params(data_dir), "val")) == [7, 8, 9]
+    assert omniglot.listing(params(data_dir), "train").fingerprint == before
+    assert numbers(omniglot.listing(params(data_dir), "val").load()) == [7, 8, 9]
 
 
 def test_a_rotated_character_is_a_class_of_its_own(data_dir):
-    bank = omniglot.load(params(data_dir, rotations=True), "train")
+    bank = omniglot.listing(params(data_dir, rotations=True), "train").load()
     assert bank.class_names[3:6] == [
         "Greek, character01, 270°",
         "Greek, character02",
@@ -108,7 +108,7 @@ def test_a_rotated_character_is_a_class_of_its_own(data_dir):
 
 def test_classes_of_different_sizes_keep_their_images_when_rotated(data_dir):
     (data_dir / "images_background/Greek/character01/0002_02.png").unlink()
-    bank = omniglot.load(params(data_dir, rotations=True), "train")
+    bank = omniglot.listing(params(data_dir, rotations=True), "train").load()
     assert bank.class_sizes.tolist() == [2] * 4 + [3] * 8
     assert bank.labels.tolist() == sorted(bank.labels.tolist())
     first, second = bank.ids.index("Greek/character02/0004_01.png, 180°"), 8 + 2 * 3
@@ -117,13 +117,13 @@ def test_classes_of_different_sizes_keep_their_images_when_rotated(data_dir):
 
 
 def test_images_per_class_counts_before_rotation(data_dir):
-    bank = omniglot.load(params(data_dir, rotations=True, images_per_class=2), "val")
+    bank = omniglot.listing(params(data_dir, rotations=True, images_per_class=2), "val").load()
     assert bank.class_sizes.tolist() == [2, 2, 2, 2]
     assert bank.ids[:2] == ["Hebrew/character01/0007_01.png", "Hebrew/character01/0008_02.png"]
 
 
 def test_networks_see_ink_as_one_and_paper_as_zero(data_dir):
-    bank = omniglot.load(params(data_dir), "train")
+    bank = omniglot.listing(params(data_dir), "train").load()
     image = make_batch(bank, torch.tensor([0]), torch.device("cpu"))[0]
     assert image[:, 0].unique().tolist() == [1]
     assert image[:, 1:].unique().tolist() == [0]
@@ -138,7 +138,7 @@ def test_the_cache_tells_rotations_apart(data_dir, project):
 
 def test_fingerprint_tells_contents_apart(data_dir):
     def now(split: str = "train", **changes) -> str:
-        return omniglot.fingerprint(params(data_dir, **changes), split)
+        return omniglot.listing(params(data_dir, **changes), split).fingerprint
 
     before = now()
     greek = data_dir / "images_background" / "Greek"
@@ -155,9 +155,9 @@ def test_fingerprint_tells_contents_apart(data_dir):
 
 
 def test_fingerprint_is_the_content_s_not_the_folder_s(data_dir):
-    before = omniglot.fingerprint(params(data_dir), "val")
+    before = omniglot.listing(params(data_dir), "val").fingerprint
     moved = data_dir.rename(data_dir.parent / "moved")
-    assert omniglot.fingerprint(params(moved), "val") == before
+    assert omniglot.listing(params(moved), "val").fingerprint == before
 
 
 def lose_the_folder(data_dir: Path) -> None:
@@ -197,7 +197,7 @@ def test_what_is_missing_is_named_in_one_line(data_dir, case):
     damage, words = BROKEN[case]
     damage(data_dir)
     with pytest.raises(InputError) as caught:
-        omniglot.load(params(data_dir), "val")
+        omniglot.listing(params(data_dir), "val").load()
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
@@ -213,13 +213,13 @@ def test_a_folder_without_alphabets_has_no_splits_and_says_so(tmp_path):
 
 def test_a_missing_test_split_is_named(data_dir):
     with pytest.raises(InputError, match=r"images_evaluation: extract images_evaluation\.zip"):
-        omniglot.load(params(data_dir), "test")
+        omniglot.listing(params(data_dir), "test").load()
 
 
 def test_a_character_with_too_few_drawings_is_named(data_dir):
     (data_dir / "images_background/Greek/character02/0005_02.png").unlink()
     with pytest.raises(InputError, match=r"'Greek, character02' has only 2 images.*=3 to 2"):
-        omniglot.load(params(data_dir, images_per_class=3), "train")
+        omniglot.listing(params(data_dir, images_per_class=3), "train").load()
 
 
 @pytest.fixture
@@ -250,13 +250,13 @@ def test_both_sets_are_downloaded_and_nothing_else_stays(tmp_path, web):
     assert omniglot.splits(wanted) == ["train", "val", "test"]
     assert sorted(x.name for x in target.iterdir()) == ["images_background", "images_evaluation"]
     shutil.rmtree(web)  # what is there is not asked for again
-    assert numbers(omniglot.load(wanted, "val")) == [7, 8, 9]
-    assert omniglot.load(wanted, "test").class_names == ["Tengwar, character01"]
+    assert numbers(omniglot.listing(wanted, "val").load()) == [7, 8, 9]
+    assert omniglot.listing(wanted, "test").load().class_names == ["Tengwar, character01"]
 
 
 def test_a_fingerprint_downloads_what_it_needs(tmp_path, web, data_dir):
-    fetched = omniglot.fingerprint(params(tmp_path / "new", download=True), "train")
-    assert fetched == omniglot.fingerprint(params(data_dir), "train")
+    fetched = omniglot.listing(params(tmp_path / "new", download=True), "train").fingerprint
+    assert fetched == omniglot.listing(params(data_dir), "train").fingerprint
 
 
 FAILING = {
@@ -269,7 +269,7 @@ FAILING = {
 def test_a_failed_download_is_told_in_one_line_and_leaves_nothing(tmp_path, web, case):
     FAILING[case](web / "images_background.zip")
     with pytest.raises(InputError, match=r"images_background\.zip could not be downl") as caught:
-        omniglot.fingerprint(params(tmp_path / "new", download=True), "train")
+        omniglot.listing(params(tmp_path / "new", download=True), "train")
     assert "\n" not in str(caught.value)
     assert "set download: false" in str(caught.value)
     assert not list((tmp_path / "new").iterdir())
@@ -288,7 +288,7 @@ REAL = os.environ.get("FEWSHOT_OMNIGLOT")
 @pytest.mark.skipif(not REAL, reason="FEWSHOT_OMNIGLOT names no folder with Omniglot")
 def test_the_real_background_set():
     real = params(Path(REAL), image_size=28)
-    banks = [omniglot.load(real, split) for split in ("train", "val")]
+    banks = [omniglot.listing(real, split).load() for split in ("train", "val")]
     names = [name for bank in banks for name in bank.class_names]
     assert len(set(names)) == 964
     assert {name.split(", ")[0].replace(" ", "_") for name in banks[1].class_names} == set(

@@ -88,7 +88,7 @@ BROKEN_TESTCASES = {
     "episode twice": (two_way("0,a,b,c,d,e"), "episode_id '0' twice"),
     "only a header": (TWO_WAY, "lists no episodes"),
     "empty file": ("", "no column 'episode_id'"),
-    "not text": (b"episode_id\n\xff\xfe", "is not a CSV file in UTF-8"),
+    "not text": (b"episode_id\n\xff\xfe", "not in UTF-8, save it as CSV in UTF-8"),
 }
 
 

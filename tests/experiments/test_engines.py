@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from fewshot_lib.cli.main import main
 from fewshot_lib.errors import InputError
+from fewshot_lib.experiments import runs
 from fewshot_lib.experiments.engines import jobs, make_runs
 from fewshot_lib.experiments.engines.jobs import Job, Outcome, missing, raise_failures, run_names
 from fewshot_lib.experiments.engines.ray import share
@@ -48,7 +49,7 @@ def test_runs_that_fail_are_named_and_the_others_are_finished(make_spec):
     with pytest.raises(InputError, match="2 of 5 runs failed, the others are complete") as caught:
         run_matrix(bad | good)
     text = str(caught.value)
-    assert "is not finite in epoch 1" in text and "class0" in text
+    assert "is not finite in epoch 1" in text and "train0" in text
     assert "\n" not in text
     assert not missing(map(job, good.values()))
 
@@ -83,13 +84,13 @@ def test_serial_threads_are_as_asked_and_as_before_afterwards(make_spec, monkeyp
 
 def test_a_thousand_specs_look_at_their_data_once(make_spec, monkeypatch):
     looks = []
-    real = jobs.data_fingerprint
-    monkeypatch.setattr(jobs, "data_fingerprint", lambda spec: looks.append(1) or real(spec))
+    real = runs.data_identity
+    monkeypatch.setattr(runs, "data_identity", lambda spec: looks.append(1) or real(spec))
     specs = [make_spec(seed=seed) for seed in range(1000)]
     names = run_names(specs)
     assert len(looks) == 1
     assert len(set(names)) == 1000
-    assert names[7] == specs[7].identity(real(specs[7]))
+    assert names[7] == specs[7].identity(real(specs[7]).names)
 
 
 def test_the_environment_names_the_engine_and_arguments_go_before_it(monkeypatch):

@@ -1,19 +1,24 @@
 """Experiments: a run is made once, found again, finished after a crash, judged repeatably."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from pandas.testing import assert_frame_equal
+from PIL import Image
 from safetensors.torch import load_file
 
+from fewshot_lib.data.bank import data_identity
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import runs
+from fewshot_lib.experiments.folders import DATA
 from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import RESULT, SPEC, Run, bank_for, run
 from fewshot_lib.files import runs_folder
@@ -22,6 +27,8 @@ from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.training import selection_episodes
 from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.spec.parameters import Spec
+
+SIZE = 16
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -54,7 +61,7 @@ def test_a_finished_run_s_folder(make_spec):
     spec = make_spec(epochs=1)
     folder = run(spec).folder
     visible = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    assert visible == {SPEC, HISTORY, WEIGHTS, RESULT}
+    assert visible == {DATA, SPEC, HISTORY, WEIGHTS, RESULT}
     assert not [path.name for path in folder.iterdir() if path.suffix == ".tmp"]
     assert Spec.check(yaml.safe_load((folder / SPEC).read_text())) == spec
 
@@ -211,5 +218,48 @@ def test_an_unknown_engine_is_refused(make_spec):
 
 
 def test_too_few_images_are_named_before_anything_is_trained(make_spec):
-    with pytest.raises(InputError, match="class 'class0' has 12 images"):
+    with pytest.raises(InputError, match="class 'val0' has 12 images"):
         run(make_spec(n_query_test=12))
+
+
+def write_squares(folder: Path, shift: int) -> None:
+    """Three training and three validation classes; files of other content have the same size."""
+    for c, split in enumerate(["train"] * 3 + ["val"] * 3):
+        (folder / split / f"class{c}").mkdir(parents=True, exist_ok=True)
+        for i in range(8):
+            picture = Image.new("RGB", (SIZE, SIZE), (40 * c, 20 * i, shift))
+            picture.save(folder / split / f"class{c}" / f"{i}.bmp")
+
+
+@pytest.fixture
+def squares(project, make_spec):
+    """Writes images of a shade, then gives the run of them."""
+
+    def run_of(shift: int) -> Run:
+        write_squares(project / "squares", shift)
+        return run(make_spec(source="folder", data_dir=str(project / "squares"), epochs=1))
+
+    return run_of
+
+
+def test_a_run_is_not_used_for_images_edited_in_place(squares):
+    first, edited = squares(0), squares(200)
+    assert edited.folder != first.folder
+    assert (edited.folder / DATA).read_text() != (first.folder / DATA).read_text()
+    assert squares(0).folder == first.folder
+    assert squares(200).folder == edited.folder
+    assert squares(100).folder not in (first.folder, edited.folder)
+
+
+def test_a_run_keeps_the_name_that_names_and_sizes_give_it(squares, make_spec, project):
+    first = squares(0)
+    assert first.folder.name == first.spec.identity(data_identity(first.spec).names)
+    shutil.rmtree(first.folder)
+    assert squares(200).folder == first.folder  # nothing is there to be mistaken for it
+
+
+def test_a_run_of_an_earlier_version_belongs_to_the_data_it_is_found_with(squares):
+    first = squares(0)
+    (first.folder / DATA).unlink()
+    assert squares(0).folder == first.folder
+    assert squares(200).folder != first.folder

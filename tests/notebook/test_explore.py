@@ -73,7 +73,7 @@ def test_a_seed_names_an_episode(explorer):
     assert torch.equal(explorer.episode, first)
     labels = explorer.bank.labels[first]
     assert torch.equal(labels, labels[:, :1].expand(3, 6))
-    assert explorer.names == [f"class{label}" for label in labels[:, 0].tolist()]
+    assert explorer.names == [f"val{label}" for label in labels[:, 0].tolist()]
 
 
 def test_without_hallucination_answers_are_those_of_the_evaluation(make_explorer):
@@ -293,7 +293,7 @@ def test_an_uploaded_image_is_classified_and_what_is_none_is_refused_by_its_name
     picture = io.BytesIO()
     Image.new("RGB", (30, 20), "red").save(picture, "PNG")
     upload(panel, "my <i>.png", picture.getvalue())
-    assert panel.own_message.value.startswith("Nearest: <b>class")
+    assert panel.own_message.value.startswith("Nearest: <b>val")
     content = panel.figures["own_image"].content["text/html"]
     assert "Distances of my &lt;i&gt;.png to 3 prototypes" in content
     assert base64.b64decode(re.search(r"base64,([^\"]+)", content)[1])[:4] == b"\x89PNG"

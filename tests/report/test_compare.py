@@ -176,7 +176,7 @@ def test_other_shots_or_other_data_are_not_comparable(make_spec, two, tmp_path, 
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(data_dir, elsewhere)
     table = elsewhere / "val.csv"
-    table.write_text(table.read_text().replace("class4", "renamed"))
+    table.write_text(table.read_text().replace("val4", "renamed"))
     other = run(make_spec(epochs=1, data_dir=str(elsewhere)))
     fewer = run(make_spec(epochs=1, images_per_class=10))
     first, *rest = (judge(made, 10) for made in (two[0], shots, other, fewer))
@@ -222,7 +222,7 @@ def test_a_run_whose_data_changed_since_is_marked(two, make_spec, tmp_path, data
     made = run(make_spec(epochs=1, data_dir=str(changing)))
     assert judge(made, 10).note == ""
     table = changing / "train.csv"
-    table.write_text(table.read_text().replace("class4", "renamed"))
+    table.write_text(table.read_text().replace("train4", "renamed"))
     assert judge(made, 11).note == _CHANGED
 
 

@@ -38,7 +38,7 @@ _ALPHABETS = {
     "val": ("ԱՖ", "աֆ"),
     "test": ("ႠჅ", "აჰ"),
 }
-_N_CLASSES = {"train": 64, "val": 16, "test": 20}
+N_CLASSES = {"train": 64, "val": 16, "test": 20}
 _EARLIER = {"train": (), "val": ("train",), "test": ("train", "val")}
 
 _DRAWN = 160  # font size in pixels that shapes are drawn at, far above what is shown of them
@@ -50,7 +50,7 @@ _LOOK_ALIKE = 0.85  # correlation from which letters of two splits count as the 
 @cache
 def alphabets_fingerprint() -> str:
     """Changes with the fonts, with the library that draws them and with the choice of letters."""
-    choice = (_FACES, _UPRIGHT, _ALPHABETS, _N_CLASSES, _DRAWN, _COMPARED, _SHIFT, _LOOK_ALIKE)
+    choice = (_FACES, _UPRIGHT, _ALPHABETS, N_CLASSES, _DRAWN, _COMPARED, _SHIFT, _LOOK_ALIKE)
     digest = hashlib.sha256(repr((features.version("freetype2"), choice)).encode())
     for face in _FACES:
         digest.update(_font_path(face).read_bytes())
@@ -158,7 +158,7 @@ def letters_of(split: str) -> tuple[str, ...]:
         candidates = [x for x, near in zip(candidates, nearest, strict=True) if near < _LOOK_ALIKE]
     alike = _similarity(candidates, candidates)
     chosen = [0]
-    while len(chosen) < _N_CLASSES[split]:
+    while len(chosen) < N_CLASSES[split]:
         nearest = alike[chosen].amax(0)
         nearest[chosen] = torch.inf
         chosen.append(int(nearest.argmin()))

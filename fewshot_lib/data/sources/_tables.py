@@ -1,144 +1,174 @@
 """Splits given as CSV files: ``train.csv``, ``val.csv``, ``test.csv`` beside their images."""
 
-import csv
 import hashlib
-from collections import Counter
-from itertools import groupby, islice
-from operator import itemgetter
+import os
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import torch
-
-from fewshot_lib.data.bank import SPLITS, ImageBank
-from fewshot_lib.data.images import decode_all, file_size
-from fewshot_lib.errors import InputError
-from fewshot_lib.files import from_root
+from fewshot_lib.data.listing import Listing, Row, file_size
+from fewshot_lib.data.names import readable
+from fewshot_lib.data.sources._split_names import by_split
+from fewshot_lib.data.tables import read_table
+from fewshot_lib.errors import InputError, did_you_mean
 from fewshot_lib.spec.parameters import DataParams
 
-MEAN = (0.485, 0.456, 0.406)  # ImageNet's, also what the course's own code normalises with
-STD = (0.229, 0.224, 0.225)
+# What others call a column, first of all what it is called here.
+_COLUMNS = {
+    "id": ("id",),
+    "filename": (
+        "filename",
+        "file",
+        "file_name",
+        "filepath",
+        "path",
+        "image",
+        "image_name",
+        "image_path",
+    ),
+    "label": ("label", "class", "class_name", "category"),
+}
 
-Row = dict[str, str]
+
+class Entry(NamedTuple):
+    """An image as a table lists it; ``id`` is the file name where the table has no such column."""
+
+    id: str
+    filename: str
+    label: str
+    line: int
 
 
-def table_splits(params: DataParams) -> list[str]:
-    """Splits that have a CSV file.
+def tables(folder: Path) -> dict[str, Path]:
+    """The CSV file of each split."""
+    return by_split(path for path in folder.glob("*") if path.suffix.lower() == ".csv")
+
+
+def table_listing(params: DataParams, table: Path) -> Listing:
+    """The images that a table lists, in its order.
+
+    The fingerprint is a hash of the table and of the sizes of its images.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: the table cannot be read, an image is missing or stands there twice.
     """
-    folder = data_folder(params, "the one with train.csv and val.csv")
-    return [split for split in SPLITS if (folder / f"{split}.csv").is_file()]
-
-
-def table_fingerprint(params: DataParams, split: str) -> str:
-    """Hash of the split's CSV file and of the sizes of the images it lists; decodes nothing.
-
-    Raises:
-        InputError: the folder, the CSV file or one of its columns is missing.
-    """
-    table = csv_file(params, split)
-    rows, folder = read_rows(table), image_folder(table)
+    entries = read_images(table, ("filename", "label"))
+    named = [
+        folder for folder in (table.with_suffix(""), table.parent / "images") if folder.is_dir()
+    ]
+    folders = [*named, table.parent]
+    if not named and _find(entries[0], folders) is None:
+        raise InputError(
+            f"no images for {table}: put them into {table.with_suffix('')}/ or "
+            f"{table.parent}/images/"
+        )
+    files = find_images(entries, folders, table)
+    _refuse_twice([e.id for e in entries], entries, table, "id")
     digest = hashlib.sha256(table.read_bytes())
-    for row in rows:
-        digest.update(b"%d," % file_size(f"{folder}/{row['filename']}"))
-    return digest.hexdigest()
+    for file in files:
+        digest.update(b"%d," % file_size(file))
+    rows = [Row(e.label, e.id, f) for e, f in zip(entries, files, strict=True)]
+    return Listing(params, rows, digest.hexdigest(), table)
 
 
-def load_table(params: DataParams, split: str) -> ImageBank:
-    """Decode the split; classes in the order of their sorted labels.
+def read_images(table: Path, columns: Sequence[str]) -> list[Entry]:
+    """The images that a table lists.
 
-    Images of a class keep the CSV's order, so ``images_per_class`` takes its first ones. ``ids``
-    are the CSV's ``id`` column, or the file names where it has none.
-
-    Raises:
-        InputError: a file or column is missing, an image is damaged or a class too small.
-    """
-    table = csv_file(params, split)
-    folder = image_folder(table)
-    rows = choose(read_rows(table), params.images_per_class, table)
-    require_images(rows, folder, table)
-    class_names = sorted({row["label"] for row in rows})
-    number = {name: i for i, name in enumerate(class_names)}
-    return ImageBank(
-        images=decode_all([folder / row["filename"] for row in rows], params.image_size),
-        labels=torch.tensor([number[row["label"]] for row in rows]),
-        class_names=class_names,
-        ids=[row.get("id") or row["filename"] for row in rows],
-        mean=MEAN,
-        std=STD,
-    )
-
-
-def data_folder(params: DataParams, what: str) -> Path:
-    """The folder ``data_dir`` names; ``what`` says in an error which one it must be."""
-    folder = from_root(params.data_dir)
-    if not folder.is_dir():
-        raise InputError(f"no folder {folder}: data_dir must name {what}")
-    return folder
-
-
-def csv_file(params: DataParams, split: str) -> Path:
-    there = table_splits(params)
-    table = from_root(params.data_dir) / f"{split}.csv"
-    if split not in there:
-        remedy = f"there are only: {', '.join(there)}" if there else "data_dir must hold train.csv"
-        raise InputError(f"no split '{split}', {table} is missing ({remedy})")
-    return table
-
-
-def image_folder(table: Path) -> Path:
-    for folder in (table.with_suffix(""), table.parent / "images"):
-        if folder.is_dir():
-            return folder
-    raise InputError(
-        f"no images for {table}: put them into {table.with_suffix('')}/ or {table.parent}/images/"
-    )
-
-
-def read_rows(table: Path, columns: tuple[str, ...] = ("filename", "label")) -> list[Row]:
-    """The CSV's rows, each with at least these ``columns``, none of them empty.
+    Args:
+        columns: those of id, filename and label that must be there.
 
     Raises:
         InputError: the file is missing, is no CSV file, or lacks a column or a value.
     """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows, header = list(reader), reader.fieldnames or []
-    except FileNotFoundError:
-        raise InputError(f"there is no file {table}") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{table} is not a CSV file in UTF-8: {error}") from None
+    read, name = read_table(table, other_separators=True), readable(str(table))
+    known = {c: _column(read.header, c) for c in _COLUMNS}
     for column in columns:
-        if column not in header:
-            raise InputError(
-                f"{table} has no column '{column}': its first line must have {', '.join(columns)}"
-            )
-        if empty := next((i for i, row in enumerate(rows, 2) if not row[column]), None):
-            raise InputError(f"{table}, line {empty}: no {column}, fill it in or delete the line")
-    if not rows:
-        raise InputError(f"{table} lists no images: fetch it again")
-    return rows
+        if known[column] is None:
+            raise InputError(f"{name} has no column '{column}'{_hint(read.header, column)}")
+    entries = []
+    for row, line in zip(read.rows, read.lines, strict=True):
+        cells = {c: "" if i is None else readable(row[i].strip()) for c, i in known.items()}
+        if (empty := next((c for c in columns if not cells[c]), None)) is not None:
+            raise InputError(f"{name}, line {line}: no {empty}, fill it in or delete the line")
+        entries.append(
+            Entry(cells["id"] or cells["filename"], cells["filename"], cells["label"], line)
+        )
+    if not entries:
+        raise InputError(f"{name} lists no images: fetch it again")
+    return entries
 
 
-def choose(rows: list[Row], images_per_class: int | None, table: Path) -> list[Row]:
-    """The first ``images_per_class`` rows of every class (all for None), class after class."""
-    sizes = Counter(row["label"] for row in rows)
-    for label, size in sorted(sizes.items()):
-        if images_per_class is not None and size < images_per_class:
-            raise InputError(
-                f"class '{label}' has only {size} images in {table}: "
-                f"lower images_per_class={images_per_class} to {min(sizes.values())}"
-            )
-    by_class = groupby(sorted(rows, key=itemgetter("label")), key=itemgetter("label"))
-    return [row for _, group in by_class for row in islice(group, images_per_class)]
+def _column(header: list[str], wanted: str) -> int | None:
+    names = [name.casefold() for name in header]
+    return next((names.index(name) for name in _COLUMNS[wanted] if name in names), None)
 
 
-def require_images(rows: list[Row], folder: Path, table: Path) -> None:
-    missing = [r["filename"] for r in rows if file_size(f"{folder}/{r['filename']}") < 0]
+def _hint(header: list[str], wanted: str) -> str:
+    named = [name for name in header if name]
+    if not named:
+        return ": its first line must name its columns"
+    return f"{did_you_mean(wanted, named)}: rename the one that holds it, in the first line"
+
+
+def find_images(entries: Sequence[Entry], folders: Sequence[Path], table: Path) -> list[str]:
+    """The file of each image, looked for in these folders.
+
+    A table may write its paths with backslashes, with the folder's own name before them, as they
+    were on another machine, or in another Unicode form; images may lie in folders of their classes.
+
+    Raises:
+        InputError: images are missing, or one stands in the table twice.
+    """
+    files = [_find(entry, folders) for entry in entries]
+    if None in files:
+        forms = {form: path for folder in folders[:1] for form, path in _forms(folder)}
+        files = [f or forms.get(readable(e.filename)) for e, f in zip(entries, files, strict=True)]
+    missing = [e.filename for e, f in zip(entries, files, strict=True) if f is None]
     if missing:
         raise InputError(
-            f"{len(missing)} of {len(rows)} images of {table} are missing in {folder}, "
+            f"{len(missing)} of {len(entries)} images of {table} are missing in {folders[0]}, "
             f"the first is {missing[0]}: extract them all"
         )
+    _refuse_twice(files, entries, table, "image")
+    return files
+
+
+def _find(entry: Entry, folders: Sequence[Path]) -> str | None:
+    return next((f for f in _places(entry, folders) if os.path.isfile(f)), None)  # noqa: PTH113
+
+
+def _places(entry: Entry, folders: Sequence[Path]) -> Iterator[str]:
+    """Paths that an image may have, the likeliest first."""
+    yield f"{folders[0]}/{entry.filename}"
+    path = entry.filename.replace("\\", "/").removeprefix("./")
+    parts = [part for part in path.split("/") if part]
+    tails = [path]
+    if path.startswith("/") or re.match("[A-Za-z]:/", path):
+        yield path
+        tails = ["/".join(parts[i:]) for i in range(len(parts))]
+    for folder in folders:
+        yield from (f"{folder}/{tail}" for tail in tails)
+        yield f"{folder}/{entry.label}/{parts[-1] if parts else ''}"
+
+
+def _forms(folder: Path) -> Iterator[tuple[str, str]]:
+    """Every file of the folder by its readable path: another Unicode form of the same name."""
+    for where, _, names in os.walk(folder):
+        for name in names:
+            path = Path(where, name)
+            yield readable(path.relative_to(folder).as_posix()), str(path)
+
+
+def _refuse_twice(values: list[str], entries: Sequence[Entry], table: Path, what: str) -> None:
+    if len(set(values)) == len(values):
+        return
+    seen: dict[str, int] = {}
+    for value, entry in zip(values, entries, strict=True):
+        if value in seen:
+            shown = entry.filename if what == "image" else value
+            raise InputError(
+                f"{table}, line {entry.line}: {what} '{shown}' stands in line {seen[value]} "
+                "already: keep one of them"
+            )
+        seen[value] = entry.line

@@ -1,112 +1,168 @@
 """CIFAR-FS (Bertinetto et al. 2019): CIFAR-100's classes, 64 for train, 16 for val, 20 for test.
 
 ``data_dir`` holds one of: ``cifar-100-python/``, CIFAR-100 as it is published and torchvision
-downloads it; ``data/<class>/*.png``; ``cifar100/data/<class>/*.png``.
+downloads it; pickles ``CIFAR_FS_train.pickle`` and the like; or folders ``<class>/*.png`` of the
+100 classes, in ``data/``, in ``cifar100/data/`` or elsewhere, as where CIFAR's own training and
+test images lie apart.
 """
 
-import hashlib
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
 from fewshot_lib.data.bank import SPLITS, ImageBank
-from fewshot_lib.data.images import decode_all, file_size, fit, is_image
+from fewshot_lib.data.digests import Content, digests
+from fewshot_lib.data.folders import is_image, subfolders
+from fewshot_lib.data.listing import (
+    Listing,
+    Row,
+    choose,
+    file_size,
+    hash_of,
+    make_bank,
+)
+from fewshot_lib.data.names import readable
+from fewshot_lib.data.sources import _pickles
 from fewshot_lib.data.sources._download import FAILURES, downloading
-from fewshot_lib.data.sources._tables import Row, choose
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import from_root
 from fewshot_lib.spec.parameters import DataParams
 
-MEAN, STD = (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)  # of CIFAR-100's training images
-PUBLISHED = "cifar-100-python"
-LAYOUTS = (PUBLISHED, "data", "cifar100/data")
+_MEAN, _STD = (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)  # of CIFAR-100's training images
+_PUBLISHED = "cifar-100-python"
+_FILES = ("train", "test", "meta")
+_LAYOUTS = (_PUBLISHED, "data", "cifar100/data")
+_DEEPEST = 3  # folders below data_dir in which classes are looked for
 
 
 def splits(params: DataParams) -> list[str]:
-    """All three of the published files; of class folders, the splits that have any.
+    """All three of the published files; of pickles and class folders, the splits that have any.
 
     Raises:
         InputError: ``data_dir`` holds no CIFAR-100, or the download failed.
     """
-    folder = data_folder(params)
-    if folder.name == PUBLISHED:
+    folder = _data_folder(params)
+    if folder.name == _PUBLISHED:
         return list(SPLITS)
-    return [x for x in SPLITS if any((folder / name).is_dir() for name in CLASSES[x])]
+    if found := _pickles.pickles(folder):
+        return list(found)
+    there = _class_folders(folder)
+    return [split for split in SPLITS if not there.keys().isdisjoint(CLASSES[split])]
 
 
-def fingerprint(params: DataParams, split: str) -> str:
-    """Hash of the names and sizes of the files, and of the split's classes; decodes nothing.
-
-    Raises:
-        InputError: files or class folders are missing.
-    """
-    folder = data_folder(params)
-    if folder.name == PUBLISHED:
-        names = ["train", "test", "meta"]
-    else:
-        names = [row["filename"] for row in folder_rows(folder, split)]
-    files = [(name, file_size(f"{folder}/{name}")) for name in names]
-    return hashlib.sha256(repr([split, CLASSES[split], MEAN, STD, files]).encode()).hexdigest()
-
-
-def load(params: DataParams, split: str) -> ImageBank:
+def listing(params: DataParams, split: str) -> Listing:
     """The split's images, 600 a class; of the published files, training images come first.
 
+    The fingerprint is a hash of the names and sizes of the files, and of the split's classes.
+
     Raises:
-        InputError: files, class folders or images are missing or damaged, or a class is too small.
+        InputError: files, class folders or images are missing or damaged.
     """
-    folder = data_folder(params)
-    if folder.name == PUBLISHED:
-        images, rows = load_published(params, split)
-    else:
-        rows = choose(folder_rows(folder, split), params.images_per_class, folder)
-        images = decode_all([folder / row["filename"] for row in rows], params.image_size)
-    number = {name: i for i, name in enumerate(CLASSES[split])}
-    return ImageBank(
-        images=images,
-        labels=torch.tensor([number[row["label"]] for row in rows]),
-        class_names=list(CLASSES[split]),
-        ids=[row["filename"] for row in rows],
-        mean=MEAN,
-        std=STD,
-    )
+    folder, statistics = _data_folder(params), {"mean": _MEAN, "std": _STD}
+    if folder.name == _PUBLISHED:
+        sizes = [(name, file_size(f"{folder}/{name}")) for name in _FILES]
+        stamp = tuple(digests([f"{folder}/{name}" for name in _FILES], folder))
+        rows = [row for row in _published_rows(params, stamp) if row.label in CLASSES[split]]
+        _require_classes({row.label for row in rows}, split, folder)
+        fingerprint = hash_of(split, CLASSES[split], _MEAN, _STD, sizes)
+        return _PublishedListing(params, rows, fingerprint, folder, **statistics)
+    if found := _pickles.pickles(folder):
+        if split not in found:
+            raise InputError(f"no split '{split}' in {folder}: there are only {', '.join(found)}")
+        return _pickles.PickleListing.of(params, found[split], split, **statistics)
+    rows = _folder_rows(folder, split)
+    sizes = [(row.id, file_size(row.file)) for row in rows]
+    fingerprint = hash_of(split, CLASSES[split], _MEAN, _STD, sizes)
+    return Listing(params, rows, fingerprint, folder, **statistics)
 
 
-def data_folder(params: DataParams) -> Path:
-    """The folder of the published files, whole, or that of the class folders."""
-    data_dir = from_root(params.data_dir)
-    there = [data_dir / layout for layout in LAYOUTS if (data_dir / layout).is_dir()]
-    if there and there[0].name != PUBLISHED:
-        return there[0]
-    folder = data_dir / PUBLISHED
-    if all((folder / name).is_file() for name in ("train", "test", "meta")):
-        return folder
-    if params.download:
-        read_published(params, train=True)
-        return folder
-    if there:
-        raise InputError(damaged(data_dir))
-    raise InputError(
-        f"no CIFAR-100 in {data_dir}: set download: true, "
-        f"or put {PUBLISHED}/ or data/<class>/*.png there"
-    )
+class _PublishedListing(Listing):
+    """Images of the published files; a row's file is the one that it lies in."""
+
+    @cached_property
+    def contents(self) -> list[Content]:
+        """Without digests: torchvision takes no file of another checksum."""
+        return [Content(row.label, row.id, "") for row in self.rows]
+
+    def digest(self) -> str:
+        return hash_of(self.fingerprint, digests([f"{self.where}/{x}" for x in _FILES], self.where))
+
+    def load(self) -> ImageBank:
+        rows = choose(self.rows, self.params.images_per_class, self.where)
+        pixels = {p: _read_published(self.params, train=p == "train").data for p in _FILES[:2]}
+        size = self.params.image_size
+        images = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
+        for image, row in zip(images, rows, strict=True):
+            part, number = row.id.split("_")
+            fitted = _pickles.fit_pixels(pixels[part][int(number)], size)
+            image.copy_(torch.from_numpy(fitted).permute(2, 0, 1))
+        return make_bank(images, rows, self.mean, self.std)
 
 
-def folder_rows(folder: Path, split: str) -> list[Row]:
-    """A row for each image of the split: its class and its file."""
-    require_classes({path.name for path in folder.iterdir() if path.is_dir()}, split, folder)
-    rows = []
-    for label in CLASSES[split]:
-        names = sorted(path.name for path in (folder / label).iterdir() if is_image(path))
-        if not names:
-            raise InputError(f"no images in {folder / label}: copy the folder again")
-        rows += [{"label": label, "filename": f"{label}/{name}"} for name in names]
+@lru_cache(maxsize=1)
+def _published_rows(params: DataParams, stamp: tuple[str, ...]) -> list[Row]:
+    """A row for each published image: ``train_00012`` is one; ``stamp`` says of which files."""
+    folder, rows = from_root(params.data_dir) / _PUBLISHED, []
+    for part in _FILES[:2]:
+        published = _read_published(params, train=part == "train")
+        rows += [
+            Row(published.classes[target], f"{part}_{i:05}", str(folder / part))
+            for i, target in enumerate(published.targets)
+        ]
     return rows
 
 
-def require_classes(there: set[str], split: str, folder: Path) -> None:
+def _data_folder(params: DataParams) -> Path:
+    """The folder of the published files, whole, or that of pickles or class folders."""
+    data_dir = from_root(params.data_dir)
+    there = [data_dir / layout for layout in _LAYOUTS if (data_dir / layout).is_dir()]
+    if there and there[0].name != _PUBLISHED:
+        return there[0]
+    folder = data_dir / _PUBLISHED
+    if all((folder / name).is_file() for name in _FILES):
+        return folder
+    if not there and data_dir.is_dir() and (_pickles.pickles(data_dir) or _class_folders(data_dir)):
+        return data_dir
+    if params.download:
+        _read_published(params, train=True)
+        return folder
+    if there:
+        raise InputError(_damaged(data_dir))
+    raise InputError(
+        f"no CIFAR-100 in {data_dir}: set download: true, "
+        f"or put {_PUBLISHED}/ or data/<class>/*.png there"
+    )
+
+
+def _class_folders(folder: Path, depth: int = _DEEPEST) -> dict[str, list[Path]]:
+    """The folders of each of the 100 classes, wherever they lie; ``apple`` may be in two places."""
+    found: dict[str, list[Path]] = {}
+    for path in subfolders(folder):
+        name = path.name.lower().replace(" ", "_").replace("-", "_")
+        if any(name in names for names in CLASSES.values()):
+            found.setdefault(name, []).append(path)
+        elif depth > 1:
+            for other, paths in _class_folders(path, depth - 1).items():
+                found.setdefault(other, []).extend(paths)
+    return found
+
+
+def _folder_rows(folder: Path, split: str) -> list[Row]:
+    """A row for each image of the split; ids are paths counted from ``folder``."""
+    there = _class_folders(folder)
+    _require_classes(there.keys(), split, folder)
+    rows = []
+    for label in CLASSES[split]:
+        files = [f for place in there[label] for f in sorted(place.iterdir()) if is_image(f)]
+        if not files:
+            raise InputError(f"no images in {there[label][0]}: copy the folder again")
+        ids = [readable(file.relative_to(folder).as_posix()) for file in files]
+        rows += [Row(label, name, str(file)) for name, file in zip(ids, files, strict=True)]
+    return rows
+
+
+def _require_classes(there: set[str], split: str, folder: Path) -> None:
     if missing := [name for name in CLASSES[split] if name not in there]:
         raise InputError(
             f"{len(missing)} of the {len(CLASSES[split])} classes of '{split}' are missing in "
@@ -114,34 +170,7 @@ def require_classes(there: set[str], split: str, folder: Path) -> None:
         )
 
 
-def load_published(params: DataParams, split: str) -> tuple[torch.Tensor, list[Row]]:
-    """Images of the split, uint8 ``(n, 3, s, s)``, and a row for each: ``train_00012`` is one."""
-    folder = from_root(params.data_dir) / PUBLISHED
-    pixels, rows = {}, []
-    for part in ("train", "test"):
-        published = read_published(params, train=part == "train")
-        require_classes(set(published.classes), split, folder)
-        for i, target in enumerate(published.targets):
-            if (label := published.classes[target]) in CLASSES[split]:
-                name = f"{part}_{i:05}"
-                pixels[name] = published.data[i]
-                rows.append({"label": label, "filename": name})
-    rows = choose(rows, params.images_per_class, folder)
-    images = torch.empty(len(rows), 3, params.image_size, params.image_size, dtype=torch.uint8)
-    for image, row in zip(images, rows, strict=True):
-        fitted = fit_pixels(pixels[row["filename"]], params.image_size)
-        image.copy_(torch.from_numpy(fitted).permute(2, 0, 1))
-    return images, rows
-
-
-def fit_pixels(pixels: np.ndarray, size: int) -> np.ndarray:
-    """``(h, w, 3)`` to ``(size, size, 3)``; the native size takes no image object, for speed."""
-    if pixels.shape == (size, size, 3):
-        return pixels
-    return np.array(fit(Image.fromarray(pixels), size))
-
-
-def read_published(params: DataParams, train: bool):
+def _read_published(params: DataParams, train: bool):
     """torchvision's data set, downloaded if so wished; it unpickles no file of another checksum.
 
     Raises:
@@ -154,19 +183,19 @@ def read_published(params: DataParams, train: bool):
         return source(data_dir, train=train)
     except FAILURES:
         if not params.download:
-            raise InputError(damaged(data_dir)) from None
+            raise InputError(_damaged(data_dir)) from None
     with downloading("CIFAR-100", data_dir, f"extract {source.filename} into {data_dir}"):
         return source(data_dir, train=train, download=True)
 
 
-def damaged(data_dir: Path) -> str:
+def _damaged(data_dir: Path) -> str:
     return (
-        f"{data_dir / PUBLISHED} is incomplete or damaged: delete it, then set download: true "
-        f"or extract {PUBLISHED}.tar.gz into {data_dir}"
+        f"{data_dir / _PUBLISHED} is incomplete or damaged: delete it, then set download: true "
+        f"or extract {_PUBLISHED}.tar.gz into {data_dir}"
     )
 
 
-TRAIN = """
+_TRAIN = """
 apple aquarium_fish bear bee bottle bowl boy bridge bus can castle caterpillar chair clock cloud
 cockroach couch cup dinosaur dolphin elephant forest girl hamster house kangaroo keyboard
 lawn_mower lion lizard lobster mountain mouse mushroom oak_tree orange orchid palm_tree pear
@@ -174,14 +203,14 @@ pine_tree plate porcupine possum rabbit raccoon ray road seal shrew skunk skyscr
 squirrel streetcar sunflower tank tiger train trout tulip turtle willow_tree wolf
 """
 
-VAL = """
+_VAL = """
 beaver beetle butterfly camel cattle crab crocodile flatfish lamp maple_tree motorcycle otter sea
 shark television tractor
 """
 
-TEST = """
+_TEST = """
 baby bed bicycle chimpanzee fox leopard man pickup_truck plain poppy rocket rose snail
 sweet_pepper table telephone wardrobe whale woman worm
 """
 
-CLASSES = {"train": TRAIN.split(), "val": VAL.split(), "test": TEST.split()}
+CLASSES = {"train": _TRAIN.split(), "val": _VAL.split(), "test": _TEST.split()}

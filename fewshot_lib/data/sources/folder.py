@@ -1,13 +1,14 @@
 """Any folder of images, in one of three layouts, recognised in this order.
 
 Tables: ``train.csv``, ``val.csv``, ``test.csv`` (``filename,label``) beside ``images/`` or folders
-named like the splits. Recognised by ``train.csv``.
+named like the splits. Recognised by a ``train.csv`` that lists images.
 Split folders: ``train/CLASS/*``, ``val/CLASS/*``, ``test/CLASS/*``. Recognised by a folder in
 ``train/``, so a class may be called "train" if its images lie in its folder directly.
 Class folders: ``CLASS/*``; ``val_classes`` and ``test_classes`` say which class is for what.
 
-Images may lie in deeper folders of their class. Hidden files and folders are passed over, and so
-are class folders without an image: a folder of notes or masks beside the classes does no harm.
+Splits may go by their other usual names: ``valid``, ``Validation``, ``meta-train`` and the like.
+Images may lie in deeper folders of their class. What is hidden or another program's is passed
+over, and so are class folders without an image: a folder of notes beside the classes does no harm.
 """
 
 import hashlib
@@ -15,26 +16,17 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-import torch
-
-from fewshot_lib.data.bank import SPLITS, ImageBank
-from fewshot_lib.data.images import SUFFIXES, decode_all, file_size, images_in, is_image, unreadable
-from fewshot_lib.data.sources._tables import (
-    MEAN,
-    STD,
-    choose,
-    data_folder,
-    load_table,
-    table_fingerprint,
-    table_splits,
-)
+from fewshot_lib.data.bank import SPLITS
+from fewshot_lib.data.folders import PassedOver, image_suffixes, is_image, subfolders
+from fewshot_lib.data.listing import Listing
+from fewshot_lib.data.names import readable
+from fewshot_lib.data.sources import _class_folders, _tables
+from fewshot_lib.data.sources._class_folders import Files
 from fewshot_lib.errors import InputError, did_you_mean
 from fewshot_lib.spec.parameters import DataParams
 
-CHOICES = {"val": "val_classes", "test": "test_classes"}
-LONGEST_HINT = 200  # characters; a data set may have thousands of classes
-
-Files = dict[str, list[Path]]  # the images of each class
+_CHOICES = {"val": "val_classes", "test": "test_classes"}
+_LONGEST_HINT = 200  # characters; a data set may have thousands of classes
 
 
 def splits(params: DataParams) -> list[str]:
@@ -44,117 +36,94 @@ def splits(params: DataParams) -> list[str]:
         InputError: there is no such folder, it holds no classes, or ``val_classes`` and
             ``test_classes`` do not fit it.
     """
-    return table_splits(params) if has_tables(params) else list(files_by_split(params))
+    return list(_usable_tables(params) or _files_by_split(params))
 
 
-def fingerprint(params: DataParams, split: str) -> str:
-    """Hash of the names and sizes of the split's images, names counted from ``data_dir``.
+def listing(params: DataParams, split: str) -> Listing:
+    """The split's images; ids are paths counted from ``data_dir``, or what the tables call them.
 
     Raises:
         InputError: as ``splits``, or there is no such split.
     """
-    if has_tables(params):
-        return table_fingerprint(params, split)
-    digest, root = hashlib.sha256(), root_folder(params)
-    for files in split_files(params, split).values():
-        for file in files:
-            digest.update(os.fsencode(file.relative_to(root).as_posix()))
-            digest.update(b"\0%d\n" % file_size(str(file)))
-    return digest.hexdigest()
+    root, tables = _root(params), _usable_tables(params)
+    if tables:
+        if split not in tables:
+            raise _class_folders.no_split(split, list(tables), root, f"add {split}.csv")
+        return _tables.table_listing(params, tables[split])
+    there = _files_by_split(params)
+    if split in there:
+        return _class_folders.files_listing(params, there[split], root)
+    if _class_folders.split_folders(root):
+        remedy = f"{split}/ must hold a folder of images for each class"
+        raise _class_folders.no_split(split, list(there), root, remedy)
+    raise InputError(f"no split '{split}': {_CHOICES[split]} leaves it without a class, set it")
 
 
-def load(params: DataParams, split: str) -> ImageBank:
-    """Decode the split; classes and the images of each are sorted by name.
+def passed_over(params: DataParams) -> PassedOver:
+    """What in the folder is neither a class nor an image of one."""
+    root, passed = _root(params), PassedOver()
+    if _usable_tables(params):
+        return passed
+    for table in _tables.tables(root).values():
+        passed[f"table {table.name}, which lists no images by filename and label"] += 1
+    if not _class_folders.files_of_splits(root, passed):
+        _class_folders.class_files(root, root, passed)
+    if loose := sum(map(is_image, root.iterdir())):
+        passed["image outside the class folders"] += loose
+    return passed
 
-    ``ids`` are paths counted from ``data_dir``, or what the tables call the images.
 
-    Raises:
-        InputError: as ``fingerprint``, an image is damaged, or a class too small.
+def takes_shares(params: DataParams) -> bool:
+    """Whether ``val_classes`` and ``test_classes`` split the classes, and are shares."""
+    shares = not any(isinstance(getattr(params, name), list) for name in _CHOICES.values())
+    split = _usable_tables(params) or _class_folders.split_folders(_root(params))
+    return shares and not split
+
+
+def _root(params: DataParams) -> Path:
+    return _class_folders.data_folder(params, "one with a folder of images for each class")
+
+
+def _usable_tables(params: DataParams) -> dict[str, Path]:
+    """The tables that split the images; none where folders do.
+
+    A ``train.csv`` of another kind is passed over where there are folders of classes.
     """
-    if has_tables(params):
-        return load_table(params, split)
-    root, by_class = root_folder(params), split_files(params, split)
-    every = [{"label": name, "file": file} for name, files in by_class.items() for file in files]
-    rows = choose(every, params.images_per_class, root)
-    number = {name: i for i, name in enumerate(by_class)}
-    return ImageBank(
-        images=decode_all([row["file"] for row in rows], params.image_size),
-        labels=torch.tensor([number[row["label"]] for row in rows]),
-        class_names=list(number),
-        ids=[row["file"].relative_to(root).as_posix() for row in rows],
-        mean=MEAN,
-        std=STD,
-    )
+    root = _root(params)
+    tables = _tables.tables(root)
+    if "train" not in tables:
+        return {}
+    try:
+        _tables.read_images(tables["train"], ("filename", "label"))
+    except InputError as error:
+        if _class_folders.files_of_splits(root) or len(_class_folders.class_files(root, root)) > 1:
+            return {}
+        raise error from None
+    _refuse_choices(params, tables["train"])
+    return tables
 
 
-def root_folder(params: DataParams) -> Path:
-    return data_folder(params, "one with a folder of images for each class")
-
-
-def has_tables(params: DataParams) -> bool:
-    """Whether CSV files split the images; then nothing else may."""
-    table = root_folder(params) / "train.csv"
-    if table.is_file():
-        refuse_choices(params, str(table))
-    return table.is_file()
-
-
-def has_split_folders(root: Path) -> bool:
-    train = root / "train"
-    return train.is_dir() and bool(folders_in(train))
-
-
-def refuse_choices(params: DataParams, layout: str) -> None:
-    for name in CHOICES.values():
+def _refuse_choices(params: DataParams, layout: Path) -> None:
+    for name in _CHOICES.values():
         if getattr(params, name) != type(params).model_fields[name].default:
             raise InputError(
                 f"{name} has no use, {layout} already splits the classes: leave it out"
             )
 
 
-def split_files(params: DataParams, split: str) -> Files:
-    """The split's images by class."""
-    there = files_by_split(params)
-    if split in there:
-        return there[split]
-    root = root_folder(params)
-    if not has_split_folders(root):
-        raise InputError(f"no split '{split}': {CHOICES[split]} leaves it without a class, set it")
-    raise InputError(
-        f"no split '{split}': {root / split} has no class folders with images (there are only: "
-        f"{', '.join(there) or 'none'}); a data_dir of class folders alone is split by val_classes"
-    )
-
-
-def files_by_split(params: DataParams) -> dict[str, Files]:
+def _files_by_split(params: DataParams) -> dict[str, Files]:
     """The images of each split that has classes, by class."""
-    root = root_folder(params)
-    if has_split_folders(root):
-        refuse_choices(params, str(root / "train"))
-        found = {split: class_files(root / split, root) for split in SPLITS}
-        return {split: files for split, files in found.items() if files}
-    files = class_files(root, root)
-    require_classes(files, root)
-    chosen = assign(files, params, root)
+    root = _root(params)
+    if folders := _class_folders.split_folders(root):
+        _refuse_choices(params, folders["train"])
+        return _class_folders.files_of_splits(root)
+    files = _class_folders.class_files(root, root)
+    _require_classes(files, root)
+    chosen = _assign(files, params, root)
     return {s: {name: files[name] for name in sorted(chosen[s])} for s in SPLITS if chosen[s]}
 
 
-def folders_in(folder: Path) -> list[Path]:
-    try:
-        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    except OSError as error:
-        raise unreadable(error) from None
-
-
-def class_files(folder: Path, root: Path) -> Files:
-    """Images of every class folder in ``folder``; nothing if that is missing."""
-    if not folder.is_dir():
-        return {}
-    found = {path.name: images_in(path, root.resolve()) for path in folders_in(folder)}
-    return {name: files for name, files in found.items() if files}
-
-
-def require_classes(files: Files, root: Path) -> None:
+def _require_classes(files: Files, root: Path) -> None:
     """Say what was looked for, if class folders were not found or splits lack theirs."""
     if files and all(name in SPLITS for name in files):
         flat = root / min(files)
@@ -171,11 +140,11 @@ def require_classes(files: Files, root: Path) -> None:
         )
     raise InputError(
         f"no classes in {root}: looked for train.csv, train/CLASS/ and CLASS/ with images "
-        f"({', '.join(sorted(SUFFIXES))})"
+        f"({', '.join(sorted(image_suffixes()))})"
     )
 
 
-def assign(classes: Collection[str], params: DataParams, root: Path) -> dict[str, list[str]]:
+def _assign(classes: Collection[str], params: DataParams, root: Path) -> dict[str, list[str]]:
     """Which classes each split gets.
 
     A share is counted in all classes. Those without a name in a list are put in the order of a
@@ -186,13 +155,16 @@ def assign(classes: Collection[str], params: DataParams, root: Path) -> dict[str
         InputError: a list names a class that is not there or is also in the other list, or
             nothing is left for training.
     """
-    chosen = {split: getattr(params, name) for split, name in CHOICES.items()}
-    named = {s: sorted(set(c)) if isinstance(c, list) else [] for s, c in chosen.items()}
-    check_names(named, classes, root)
-    free = sorted(set(classes).difference(*named.values()), key=name_hash)
+    chosen = {split: getattr(params, name) for split, name in _CHOICES.items()}
+    named = {
+        s: sorted({readable(n) for n in c}) if isinstance(c, list) else []
+        for s, c in chosen.items()
+    }
+    _check_names(named, classes, root)
+    free = sorted(set(classes).difference(*named.values()), key=_name_hash)
     n_val, n_test = (share_of(c, len(classes)) for c in chosen.values())
     if n_val + n_test >= len(free):
-        raise InputError(too_few(classes, params, root))
+        raise InputError(_too_few(classes, params, root))
     end = len(free) - n_test
     return {
         "train": free[n_val:end],
@@ -208,34 +180,34 @@ def share_of(choice: list[str] | float, n_classes: int) -> int:
     return max(1, round(choice * n_classes))
 
 
-def name_hash(name: str) -> bytes:
+def _name_hash(name: str) -> bytes:
     return hashlib.sha256(os.fsencode(name)).digest()
 
 
-def check_names(named: dict[str, list[str]], classes: Collection[str], root: Path) -> None:
+def _check_names(named: dict[str, list[str]], classes: Collection[str], root: Path) -> None:
     for split, names in named.items():
         for name in names:
             if name not in classes:
-                raise InputError(f"{CHOICES[split]}: {not_there(name, classes, root)}")
+                raise InputError(f"{_CHOICES[split]}: {_not_there(name, classes, root)}")
     if both := sorted(set(named["val"]) & set(named["test"])):
         raise InputError(f"class '{both[0]}' is in val_classes and in test_classes: choose one")
 
 
-def not_there(name: str, classes: Collection[str], root: Path) -> str:
-    if (root / name).is_dir():
+def _not_there(name: str, classes: Collection[str], root: Path) -> str:
+    if any(readable(folder.name) == name for folder in subfolders(root)):
         return f"class folder {root / name} has no images"
     hint = did_you_mean(name, classes)
     known = f" (there are {len(classes)}, the first is '{min(classes)}')"
-    return f"no class '{name}' in {root}{hint if len(hint) < LONGEST_HINT else known}"
+    return f"no class '{name}' in {root}{hint if len(hint) < _LONGEST_HINT else known}"
 
 
-def too_few(classes: Collection[str], params: DataParams, root: Path) -> str:
+def _too_few(classes: Collection[str], params: DataParams, root: Path) -> str:
     if len(classes) == 1:
         return (
             f"{root} has only one class folder, '{min(classes)}': add classes, or let data_dir "
             "name the folder that holds the class folders"
         )
-    choices = " and ".join(f"{name}={getattr(params, name)!r}" for name in CHOICES.values())
-    if len(choices) > LONGEST_HINT:
-        choices = " and ".join(CHOICES.values())
+    choices = " and ".join(f"{name}={getattr(params, name)!r}" for name in _CHOICES.values())
+    if len(choices) > _LONGEST_HINT:
+        choices = " and ".join(_CHOICES.values())
     return f"{root} has {len(classes)} classes, {choices} leave none for training: lower them"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
+from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.engines.jobs import Job, missing, raise_failures, run_names
 from fewshot_lib.experiments.engines.settings import engine_settings
 from fewshot_lib.spec.parameters import Spec
@@ -41,4 +42,9 @@ def make_runs(
     if todo := missing(jobs):
         module = import_module(f"fewshot_lib.experiments.engines.{how.engine}")
         raise_failures(todo, module.make_all(todo, how))
+        if run_names(specs) != names:
+            raise InputError(
+                "the storage has runs of images with the same names and sizes but other content: "
+                "name another storage"
+            )
     return names

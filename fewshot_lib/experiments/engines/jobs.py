@@ -8,11 +8,17 @@ from dataclasses import dataclass
 
 from filelock import FileLock
 
-from fewshot_lib.data.bank import data_fingerprint
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.runs import RESULT, bank_for, run, run_folder
+from fewshot_lib.experiments.runs import (
+    RESULT,
+    bank_for,
+    data_params,
+    look_at_data,
+    run,
+    run_folder,
+)
 from fewshot_lib.files import cache_folder, runs_folder
-from fewshot_lib.spec.parameters import DataParams, Spec
+from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.words import run_title
 
 _NAMED = 3  # failed runs that the error names
@@ -56,18 +62,10 @@ def run_names(specs: Iterable[Spec]) -> list[str]:
     Raises:
         InputError: the data of a spec cannot be found.
     """
-    fingerprints: dict[str, str] = {}
-    names = []
-    for spec in specs:
-        data = _data_params(spec)
-        if data not in fingerprints:
-            fingerprints[data] = data_fingerprint(spec)
-        names.append(spec.identity(fingerprints[data]))
-    return names
-
-
-def _data_params(spec: Spec) -> str:
-    return spec.model_dump_json(include=set(DataParams.model_fields))
+    specs = list(specs)
+    for spec in {data_params(spec): spec for spec in specs}.values():
+        look_at_data(spec)
+    return [run_folder(spec).name for spec in specs]
 
 
 def missing(jobs: Iterable[Job]) -> list[Job]:
@@ -98,7 +96,7 @@ def attempt(job: Job) -> Outcome:
 
 def _decode_images(spec: Spec) -> None:
     """Have the run's images decoded, by one process while the others wait."""
-    digest = hashlib.sha256(_data_params(spec).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(data_params(spec).encode()).hexdigest()[:12]
     cache_folder().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_folder() / f".{digest}.lock"):
         for split in ("train", "val"):

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.runs import RESULT, SPEC
+from fewshot_lib.experiments.folders import DATA, RESULT, SPEC
 from fewshot_lib.files import atomic_file
 from fewshot_lib.learning.checkpoints import HISTORY, STATE, WEIGHTS
 
 _EVERY = 30.0  # seconds between two looks for a new epoch
-_RESUMABLE = (SPEC, WEIGHTS, HISTORY, STATE)
+_RESUMABLE = (DATA, SPEC, WEIGHTS, HISTORY, STATE)
 
 
 class Storage:

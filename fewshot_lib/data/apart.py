@@ -1,0 +1,76 @@
+"""Training, validation and test share no class and no image: looked at for every source."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from fewshot_lib.data.digests import Content
+from fewshot_lib.errors import InputError
+
+_TOLERATED = 1000  # one image in so many may be in two splits: mini-ImageNet has 6 of 9,600
+_NAMED = 3
+
+Contents = Mapping[str, Sequence[Content]]  # of each split
+
+
+def require_apart(splits: Contents) -> None:
+    """Refuse splits that share a class, or more than one in a thousand of their images.
+
+    Raises:
+        InputError: names what they share and what to do.
+    """
+    for one, other in combinations(splits, 2):
+        if both := sorted(_classes(splits[one]) & _classes(splits[other])):
+            raise InputError(
+                f"'{one}' and '{other}' share {_count(both, 'class', 'classes')} "
+                f"({_first(both)}): few-shot learning is judged on classes it was not trained on, "
+                "so give each class to one split (a data_dir of class folders alone, without "
+                "train/, val/ and test/, is split by classes)"
+            )
+        images = shared_images(splits, one, other)
+        if len(images) * _TOLERATED > min(len(splits[one]), len(splits[other])):
+            raise InputError(
+                f"'{one}' and '{other}' share {_count(images, 'image', 'images')} "
+                f"({_first(images)}): delete each from one of the two"
+            )
+
+
+def shared_images(splits: Contents, one: str, other: str) -> list[str]:
+    """``id = id`` of each image of one split that is in the other too."""
+    ids = {c.digest: c.id for c in splits[one] if c.digest}
+    return [f"{ids[c.digest]} = {c.id}" for c in splits[other] if c.digest in ids]
+
+
+def repeated_images(contents: Sequence[Content]) -> list[str]:
+    """``id = id`` of each image of a split that stands there twice."""
+    first: dict[str, str] = {}
+    return [
+        f"{first[c.digest]} = {c.id}"
+        for c in contents
+        if c.digest and first.setdefault(c.digest, c.id) != c.id
+    ]
+
+
+def remarks(splits: Contents) -> list[str]:
+    """A line for each pair of splits that share images, and for each split that repeats some."""
+    lines = []
+    for one, other in combinations(splits, 2):
+        if images := shared_images(splits, one, other):
+            count = _count(images, "image", "images")
+            lines.append(f"{one} and {other} share {count} ({_first(images)})")
+    for name, contents in splits.items():
+        if images := repeated_images(contents):
+            count = _count(images, "image", "images")
+            lines.append(f"{name} holds {count} twice ({_first(images)}): a support may be a query")
+    return lines
+
+
+def _classes(contents: Sequence[Content]) -> set[str]:
+    return {content.label for content in contents}
+
+
+def _count(items: Sequence[str], one: str, several: str) -> str:
+    return f"1 {one}" if len(items) == 1 else f"{len(items):,} {several}"
+
+
+def _first(items: Sequence[str]) -> str:
+    return ", ".join(items[:_NAMED]) + (", …" if len(items) > _NAMED else "")
