@@ -20,15 +20,16 @@ from fewshot_lib.cli.options import Explained
 def data(name: str, data_dir: str | None, settings: tuple[str, ...], output: Path | None) -> None:
     """Prepare the images of source NAME and describe them.
 
-    Prints what each split holds and what it is too small for. The last line is the path of a
-    picture with images of some classes. --set can be given several times.
+    Prints what each split holds, what is passed over, and the command that makes a report of it.
+    The last line is the path of a picture with images of some classes. --set can be given several
+    times.
     """
     from fewshot_lib.report.data_sheet import prepare, remarks, sheet_file, table, write_sheet
     from fewshot_lib.spec.profiles import read_params
 
     params, path = read_params(name, data_dir, settings), sheet_file(name, output)
     splits = prepare(params, lambda text: click.echo(text, err=True))
-    for line in table(splits) + remarks(splits):
+    for line in table(splits) + remarks(params):
         click.echo(line)
     write_sheet(splits, path)
     click.echo(path)

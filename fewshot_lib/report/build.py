@@ -10,7 +10,7 @@ from fewshot_lib.experiments.ledger import Results
 from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
 from fewshot_lib.files import hold_lock, output_folder, project_root
-from fewshot_lib.progress import REPORT
+from fewshot_lib.progress import REPORT, announce
 from fewshot_lib.report.display import Display
 from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook
 from fewshot_lib.report.pages import INDEX, Page, write_index
@@ -47,6 +47,7 @@ def make_report(
     params = load_params(profile, names, settings)
     for name in names:
         check_notebook(name)
+    _look_at_data(params)
     remote = is_address(output)
     if remote:
         require_writable(output)
@@ -58,6 +59,17 @@ def make_report(
         if remote and status != INTERRUPT_STATUS:
             return status, send(folder, output)
         return status, folder / INDEX
+
+
+def _look_at_data(params: dict[str, ReportParams]) -> None:
+    """Say what of the data is passed over, and refuse data that is too small for the report."""
+    from fewshot_lib.data.bank import what_is_passed_over
+    from fewshot_lib.data.fit import require_fit  # torch takes a second
+
+    require_fit(params)
+    for line in dict.fromkeys(what_is_passed_over(p) for p in params.values()):
+        if line:
+            announce(line)
 
 
 class _Report:

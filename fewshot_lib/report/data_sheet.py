@@ -11,13 +11,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
 
-from fewshot_lib.data.bank import SPLITS, ImageBank, cache_file, load_bank, source_module
+from fewshot_lib.data import apart
+from fewshot_lib.data.bank import (
+    SPLITS,
+    ImageBank,
+    apart_listings,
+    cache_file,
+    load_bank,
+    source_module,
+    what_is_passed_over,
+)
+from fewshot_lib.data.fit import fitting, settings, split_sizes
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import atomic_file, project_root
 from fewshot_lib.notebook.style import SCREEN_DPI, WIDTH
 from fewshot_lib.spec.parameters import DataParams
+from fewshot_lib.spec.problems import PROBLEMS
+from fewshot_lib.spec.profiles import load_params
 
-_WAYS, _QUERIES = 5, 15  # of the usual test episode
+_PROFILE = "quick"  # that a source is looked at for
 _SHEET = 8  # classes and images of a class on the sheet
 _CELL = 0.78  # inches, side of an image on the sheet
 _HEADING, _GAP = 0.45, 0.2  # inches, above and below each split
@@ -93,34 +105,31 @@ def readable_size(n_bytes: int) -> str:
     return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
 
 
-def remarks(splits: list[Split]) -> list[str]:
-    """What keeps a split from the usual 5-way episode with 15 queries a class; a line each."""
-    return [line for split in splits for line in (_few_classes(split), _few_images(split)) if line]
+def remarks(params: DataParams) -> list[str]:
+    """What to know before a report is made of a source; a line each.
+
+    What is passed over, images that stand there more than once, and the command that makes a
+    report of it.
+    """
+    listings = apart_listings(params)
+    lines = apart.remarks({split: listing.contents for split, listing in listings.items()})
+    return [*filter(None, [what_is_passed_over(params)]), *lines, *report_command(params)]
 
 
-def _few_classes(split: Split) -> str:
-    n_classes, name = len(split.bank.class_names), split.name
-    if n_classes < 2:
-        return f"{name} has one class: an episode needs two"
-    if n_classes < _WAYS:
-        n_way = "n_way" if name == "train" else "n_way_test"
-        return (
-            f"{name} has {n_classes} classes, too few for a {_WAYS}-way episode: "
-            f"set {n_way} to {n_classes} or less"
-        )
-    return ""
-
-
-def _few_images(split: Split) -> str:
-    smallest, name = split.sizes[0], split.name
-    if smallest < 2:
-        return f"{name} has a class of one image: an episode needs one to learn from, one to ask"
-    if name != "train" and smallest <= _QUERIES:
-        return (
-            f"{name} has a class of {smallest} images, too few for 1 shot and {_QUERIES} queries: "
-            f"set n_query_test to {smallest - 1} or less"
-        )
-    return ""
+def report_command(params: DataParams) -> list[str]:
+    """The command that makes the default report of these images; or why none can be made."""
+    try:
+        problems = load_params(_PROFILE, list(PROBLEMS))
+    except InputError:  # there is no such profile where the project's folder has none
+        return []
+    given = {"source": params.source} | params.model_dump(exclude_defaults=True)
+    given |= {"images_per_class": params.images_per_class, "image_size": params.image_size}
+    own = {k: v for k, v in given.items() if v != getattr(problems["problem1"], k)}
+    asked = {n: type(p).check(p.model_dump() | given) for n, p in problems.items()}
+    changes = fitting(asked, split_sizes(params))
+    if changes is None:
+        return ["too small for a report: it takes 2 classes of 6 images in each split, or more"]
+    return [f"to make a report of it: fewshot report {settings(own | changes)}".rstrip()]
 
 
 def sheet_file(source: str, output: Path | None) -> Path:

@@ -127,6 +127,10 @@ class Problem1(_CompareParams):
     def shot_specs(self) -> dict[int, Spec]:
         return {k: self.shot_spec(k) for k in self.shots}
 
+    def all_specs(self) -> list[Spec]:
+        """The runs of this problem, of the first seed."""
+        return [self.main_spec(), *self.distance_specs().values(), *self.shot_specs().values()]
+
 
 class Problem2(_CompareParams, _HallucinationParams):
     """Data hallucination: a main run beside Problem 1's, and several M."""
@@ -151,6 +155,11 @@ class Problem2(_CompareParams, _HallucinationParams):
         if not n_aug:
             return self.compare_spec()
         return self.compare_spec(method="hallucination", n_aug=n_aug, n_aug_test=n_aug)
+
+    def all_specs(self) -> list[Spec]:
+        """The runs of this problem, of the first seed; K = 1 and 5 are compared with M."""
+        shots = [self.shot_spec(k) for k in (1, 5)]
+        return [self.main_spec(), self.baseline_spec(), *self.aug_specs().values(), *shots]
 
 
 class Problem3(_HallucinationParams):
@@ -192,6 +201,10 @@ class Problem3(_HallucinationParams):
             "Problem 3": self.adversarial_spec("original"),
             "AFHN": self.adversarial_spec("afhn"),
         }
+
+    def all_specs(self) -> list[Spec]:
+        """The runs of this problem, of the first seed."""
+        return list(self.specs().values())
 
 
 PROBLEMS: dict[str, type[ReportParams]] = {

@@ -1,5 +1,6 @@
 """``fewshot data``: what it says of a source, and the sheet of examples it draws."""
 
+import shutil
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from fewshot_lib import files
 from fewshot_lib.cli.data import data
 from fewshot_lib.cli.main import Commands
 from fewshot_lib.data.bank import ImageBank
@@ -19,12 +21,12 @@ from fewshot_lib.report.data_sheet import (
     grid,
     printable,
     readable_size,
-    remarks,
     sheet,
     table,
 )
 from fewshot_lib.spec.profiles import read_params
 
+CHECKOUT = Path(files.__file__).parent.parent
 SIZE = 16
 
 
@@ -57,11 +59,7 @@ def test_prints_a_table_remarks_and_the_path_of_the_sheet(pets, project):
     assert train.split()[6] == "kB"
     assert test.split() == ["test", "none"]
     assert len({line.rindex("kB") for line in (train, val)}) == 1  # aligned
-    assert rest == [
-        "val has one class: an episode needs two",
-        "val has a class of 2 images, too few for 1 shot and 15 queries: "
-        "set n_query_test to 1 or less",
-    ]
+    assert rest == []  # without the profiles there is no report to be made
     assert path == str(project / "reports" / "data" / "folder.png")
     with Image.open(path) as picture:
         assert picture.format == "PNG"
@@ -161,21 +159,47 @@ def test_numbers_of_the_table_are_aligned_and_missing_splits_are_none(make_bank)
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "sizes", "words"),
-    [
-        ("train", [2] * 5, []),
-        ("val", [16] * 5, []),
-        ("train", [2] * 4, ["train has 4 classes, too few for a 5-way", "set n_way to 4 or less"]),
-        ("val", [16] * 3, ["set n_way_test to 3 or less"]),
-        ("test", [20, 15, 20, 20, 20], ["class of 15 images", "set n_query_test to 14 or less"]),
-        ("train", [2, 1, 2, 2, 2], ["train has a class of one image"]),
-    ],
-)
-def test_what_an_episode_cannot_be_drawn_from_is_remarked_upon(make_bank, name, sizes, words):
-    text = "\n".join(remarks([Split(name, make_bank(*sizes), 0)]))
-    assert bool(text) == bool(words)
-    assert all(word in text for word in words), text
+@pytest.fixture
+def profiles(project) -> None:
+    (project / "params").symlink_to(CHECKOUT / "params")
+
+
+def test_the_command_that_makes_a_report_of_few_images_is_told(pets, profiles):
+    for name in ("gnu", "hen", "ibex", "jay", "kiwi", "lion"):
+        (pets / name).mkdir()
+    for i, folder in enumerate(sorted(pets.iterdir())):
+        for j in range(10):
+            colour = (20 * i, 25 * j, 99)
+            Image.new("RGB", (SIZE, SIZE), colour).save(folder / f"{j}.png")
+    *_, command, _ = run("folder", "--data-dir", pets).stdout.splitlines()
+    assert command == (
+        "to make a report of it: fewshot report --set source=folder "
+        f"--set data_dir={pets} --set images_per_class=null --set n_way=8 --set n_way_test=2 "
+        "--set n_query_test=5 --set 'shots=[1,5]'"
+    )
+
+
+def test_too_few_images_for_any_report_are_told(pets, profiles):
+    *_, line, _ = run("folder", "--data-dir", pets).stdout.splitlines()
+    assert line.startswith("too small for a report: it takes 2 classes of 6 images")
+
+
+def test_what_is_passed_over_is_counted_in_one_line(pets):
+    (pets / "@eaDir" / "ant").mkdir(parents=True)
+    (pets / "bee" / "notes.txt").write_text("of a bee")
+    (pets / "bee" / "Thumbs.db").write_text("")
+    result = run("folder", "--data-dir", pets, *ARGUMENTS)
+    (line,) = [line for line in result.stdout.splitlines() if "passed over" in line]
+    assert line == "passed over: folder @eaDir (1), file .db (1), file .txt (1)"
+
+
+def test_images_that_stand_there_twice_are_told(pets):
+    shutil.copy(pets / "bee" / "0.png", pets / "bee" / "copy.png")
+    result = run("folder", "--data-dir", pets, *ARGUMENTS)
+    assert (
+        "train holds 1 image twice (bee/0.png = bee/copy.png): a support may be a query"
+        in result.stdout.splitlines()
+    )
 
 
 def test_examples_are_taken_at_even_distances():
