@@ -35,10 +35,11 @@ def find_folder(name: str) -> Path:
             return folder
     if there := next((folder for folder in folders if folder.is_dir()), None):
         raise InputError(f"{there} is no run (no {SPEC}) and no report (no {STATUS})")
-    known = [p.parent.name for p in reports.glob(f"*/{STATUS}")]
     hashes = [p.parent.name for p in runs_folder().glob(f"*/{RESULT}")]
-    hint = did_you_mean(path.name, known + get_close_matches(path.name, hashes, n=1))
-    raise InputError(f"there is no run or report '{name}'{hint if known or hashes else ''}")
+    known = [p.parent.name for p in reports.glob(f"*/{STATUS}")]
+    known += get_close_matches(path.name, hashes, n=1)
+    hint = did_you_mean(path.name, known) if known else ""
+    raise InputError(f"there is no run or report '{name}'{hint}")
 
 
 def _report_folder(profile: str) -> Path:

@@ -119,7 +119,8 @@ def _size_of_weights() -> int:
 def main(names: list[str]) -> None:
     """Record these reports and sweeps, and bring the table of all up to date."""
     for name in names:
-        print(*record(name), sep="\n")
+        for line in record(name):
+            print(line)
     path = _reference() / "README.md"
     write_text(path, headline.updated(path.read_text("utf-8")))
     write_recorded(_reference(), headline.recorded_results())
