@@ -1,6 +1,7 @@
 """Learners: prototypes and logits by hand, steps that move what they should and learn."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning.batches import AUGMENTATIONS, epoch_batches, make_batch
 from fewshot_lib.learning.device import Plan, _can_compile
+from fewshot_lib.learning.evaluation import encode
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.steps import descend, draw_noise
@@ -56,6 +58,14 @@ def test_a_step_reports_loss_and_accuracy_of_its_episode(bank, make_spec):
     assert not metrics["loss"].requires_grad
 
 
+def what_it_learns_from(learner, bank):
+    """The bank, with features in place of images for a method that leaves its extractor alone."""
+    learner.eval()
+    images = encode(learner, bank, CPU).embedded.clone() if learner.frozen else bank.images
+    learner.train()
+    return replace(bank, images=images)
+
+
 def test_supports_and_queries_apart_are_two_batches(bank, make_spec, method):
     """Normalised and counted as the original's two calls do it."""
     learner = make(make_spec(**method | {"batches": "apart"})).to(memory_format=CHANNELS_LAST)
@@ -86,6 +96,8 @@ def test_both_batches_have_the_layout_of_the_plan(bank, make_spec):
 def test_episodes_of_separable_classes_are_learned(bank, make_spec, method):
     spec = make_spec(**method, n_way=5)
     learner = make(spec).train()
+    if learner.frozen:
+        pytest.skip("learns nothing of images: see test_afhn.py")
     optimizers = learner.optimizers()
     shape = spec.n_way, spec.n_shot, spec.n_query
     episodes = sample_episodes(bank, 50, *shape, stream("episodes"))
@@ -180,7 +192,8 @@ def test_a_step_on_several_episodes_follows_the_mean_of_their_gradients(bank, ma
 def test_every_method_reports_each_episode_of_a_group(bank, make_spec, method):
     spec = make_spec(**method)
     learner = make(spec).train()
-    known = learner.learn(batches_of(bank, spec, 3), learner.optimizers())
+    batches = batches_of(what_it_learns_from(learner, bank), spec, 3)
+    known = learner.learn(batches, learner.optimizers())
     assert len(known) == 3
     assert all(metrics.keys() >= {"loss", "accuracy"} for metrics in known)
     assert len({metrics["loss"].item() for metrics in known}) == 3
@@ -250,6 +263,7 @@ class Questions(TorchDispatchMode):
 def test_a_step_never_waits_for_a_number(bank, make_spec, method):
     spec = make_spec(**method, augment=[*AUGMENTATIONS], episodes=4, episodes_per_step=2)
     learner = make(spec).train()
+    bank = what_it_learns_from(learner, bank)
     optimizers, groups = learner.optimizers(), epoch_batches(spec, bank, Plan(), 1)
     learner.learn(next(groups), optimizers)
     with Questions() as questions:
@@ -289,7 +303,7 @@ def assert_compiled_steps_are_the_same(bank, spec):
         learner = without_dropout(make(spec))
         learner.follow(Plan(compiled=compiled))
         optimizers = learner.optimizers()
-        batches = batches_of(bank, spec, 3)
+        batches = batches_of(what_it_learns_from(learner, bank), spec, 3)
         with seeded("noise"):
             known = [learner.learn(group, optimizers) for group in (batches[:1], batches[1:])]
         runs.append((known, learner.state_dict()))
