@@ -117,7 +117,9 @@ def _step(
         return learner.learn(group, optimizers)
     except RuntimeError:
         with torch.no_grad():
-            features = [learner.embed(learner.raw(images)) for images, _ in group]
+            features = [
+                batch if learner.frozen else learner.embed(learner.raw(batch)) for batch, _ in group
+            ]
         if torch.stack(features).isfinite().all():
             raise
         raise _diverged(learner.spec, "feature", epoch, episode) from None

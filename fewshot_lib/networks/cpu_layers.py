@@ -6,11 +6,11 @@ which of four values is the largest: the raw features can be pooled first and a 
 normalised. The gradient reaches the maxima alone, so both sums that batch norm's gradient needs
 run over that quarter too.
 
-So nothing but the _statistics needs the whole output at once. Where it is large it is made a few
+So nothing but the statistics needs the whole output at once. Where it is large it is made a few
 images at a time, which stay in the cache, and where the convolution is cheap what is too much to
 keep is made a second time on the way back.
 
-Images may be bfloat16; then so are all maps, and weights, _statistics and their gradients float32.
+Images may be bfloat16; then so are all maps, and weights, statistics and their gradients float32.
 """
 
 from typing import Any
@@ -26,8 +26,6 @@ _KEPT = 256 * 2**20  # bytes of a cheap convolution's output that are kept for t
 
 # Whole numbers of the same size: numbers of 16 bits are scattered in a third of bfloat16's time.
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-Parts = tuple[torch.Tensor, ...]  # a batch, some images at a time
 
 
 def _by_channel(values: torch.Tensor) -> torch.Tensor:
@@ -196,7 +194,7 @@ def _convolution_gradients(
 def conv_norm_pool_relu(
     images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d
 ) -> torch.Tensor:
-    """What the layers give in training, with their gradients and running _statistics.
+    """What the layers give in training, with their gradients and running statistics.
 
     The convolution's bias is left out, as the normalisation takes it away again: it has no part
     in the gradients, and the running mean is told of it. A channel whose scale is negative is
