@@ -70,7 +70,7 @@ calibrated_option = click.option(
 )
 
 
-_ENGINE_OPTIONS = (
+_ENGINE_OPTIONS = (  # the last one is shown first
     click.option(
         "--storage",
         metavar="URL",

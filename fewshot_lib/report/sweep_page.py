@@ -36,11 +36,6 @@ _CURVES = 6  # settings whose learning curves are drawn, the best ones
 _Row = dict[str, Any]
 
 
-def sweep_folder(name: str) -> Path:
-    """Where the page and the tables of a sweep lie, whose file is ``name.yaml``."""
-    return project_root() / "reports" / "sweeps" / name
-
-
 def write_sweep(
     path: Path, n_episodes: int, output: Path | None
 ) -> tuple[str, Path | None, Exception | None]:
@@ -48,7 +43,7 @@ def write_sweep(
 
     Args:
         n_episodes: test episodes behind each accuracy.
-        output: folder; ``sweep_folder`` by default.
+        output: folder; ``reports/sweeps/<name of the file>`` by default.
 
     Returns:
         The ranking as text, the page's path (None if nothing could be ranked), and the error of
@@ -58,7 +53,7 @@ def write_sweep(
         InputError: the file is wrong or the folder cannot be written to.
     """
     plan = read_plan(path)
-    folder = output_folder(output or sweep_folder(path.stem))
+    folder = output_folder(output or project_root() / "reports" / "sweeps" / path.stem)
     ranking = rank(plan, n_episodes)
     if not ranking.runs:
         return "", None, ranking.failure

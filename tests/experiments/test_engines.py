@@ -11,8 +11,14 @@ from fewshot_lib.cli.main import main
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import runs
 from fewshot_lib.experiments.engines import jobs, make_runs
-from fewshot_lib.experiments.engines.jobs import Job, Outcome, missing, raise_failures, run_names
-from fewshot_lib.experiments.engines.ray import share
+from fewshot_lib.experiments.engines.jobs import (
+    Job,
+    Outcome,
+    missing_jobs,
+    raise_failures,
+    run_names,
+)
+from fewshot_lib.experiments.engines.ray import _share
 from fewshot_lib.experiments.engines.settings import EngineSettings, engine_settings
 from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import RESULT, run
@@ -35,7 +41,7 @@ def job(spec, episodes: int = 0) -> Job:
 def test_equal_specs_are_one_job_and_complete_runs_are_none(make_spec):
     first, second = make_spec(epochs=1), make_spec(epochs=1, seed=1)
     made = run(first)
-    todo = missing([job(first), job(second), job(second)])
+    todo = missing_jobs([job(first), job(second), job(second)])
     assert [j.spec for j in todo] == [second]
     before = (made.folder / RESULT).stat().st_mtime_ns
     runs = run_matrix({"a": first, "b": second, "c": second})
@@ -51,7 +57,7 @@ def test_runs_that_fail_are_named_and_the_others_are_finished(make_spec):
     text = str(caught.value)
     assert "is not finite in epoch 1" in text and "train0" in text
     assert "\n" not in text
-    assert not missing(map(job, good.values()))
+    assert not missing_jobs(map(job, good.values()))
 
 
 def test_a_full_disk_stays_a_full_disk(make_spec):
@@ -171,7 +177,7 @@ FOUR_GPUS = [{"CPU": 8, "GPU": 4}]
 )
 def test_gpus_and_cores_are_shared_out(monkeypatch, nodes, n_jobs, given, expected):
     monkeypatch.delenv("FEWSHOT_DEVICE")
-    assert share(nodes, n_jobs, EngineSettings(engine="ray", **given)) == expected
+    assert _share(nodes, n_jobs, EngineSettings(engine="ray", **given)) == expected
 
 
 @pytest.mark.parametrize(
@@ -184,9 +190,9 @@ def test_gpus_and_cores_are_shared_out(monkeypatch, nodes, n_jobs, given, expect
 def test_a_run_that_no_machine_can_take_is_refused(given, message):
     """It would wait for ever."""
     with pytest.raises(InputError, match=message):
-        share(FOUR_GPUS, 1, EngineSettings(engine="ray", **given))
+        _share(FOUR_GPUS, 1, EngineSettings(engine="ray", **given))
 
 
 def test_without_a_device_to_train_on_no_gpu_is_asked_for(monkeypatch):
     monkeypatch.setenv("FEWSHOT_DEVICE", "cpu")
-    assert share(FOUR_GPUS, 8, EngineSettings(engine="ray")) == (0, 1)
+    assert _share(FOUR_GPUS, 8, EngineSettings(engine="ray")) == (0, 1)

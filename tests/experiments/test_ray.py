@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 
 from fewshot_lib.experiments.engines import ray as engine
 from fewshot_lib.experiments.engines import storage
-from fewshot_lib.experiments.engines.storage import Storage, kept
+from fewshot_lib.experiments.engines.storage import Storage, keep
 from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import RESULT, run, run_folder
 from fewshot_lib.files import runs_folder
@@ -174,12 +174,12 @@ def test_another_machine_goes_on_with_the_epochs_a_storage_has(
         return state.exists() and state.read_bytes() == (stopped / "state.pt").read_bytes()
 
     monkeypatch.setattr(storage, "_EVERY", 0.01)
-    with pytest.raises(KeyboardInterrupt), kept(Storage(url), stopped):
+    with pytest.raises(KeyboardInterrupt), keep(Storage(url), stopped):
         stop_in_epoch(3, short, is_sent)
     first = pd.read_csv(there / "history.csv")
     assert len(first) == 2
     monkeypatch.setenv("FEWSHOT_ROOT", str(project / "third"))
-    with kept(Storage(url), run_folder(short)):
+    with keep(Storage(url), run_folder(short)):
         resumed = run(short)
     # Seconds are measured: equal ones show that no kept epoch was trained again.
     assert_frame_equal(resumed.history.head(2), first)

@@ -9,8 +9,8 @@ from bs4 import BeautifulSoup
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.matrix import SeedRuns
-from fewshot_lib.experiments.sweeps.plan import Range, corners, read_plan
-from fewshot_lib.experiments.sweeps.search import new_study, search, space, value
+from fewshot_lib.experiments.sweeps.plan import Range, _corners, read_plan
+from fewshot_lib.experiments.sweeps.search import _distribution, _new_study, _value, search
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -150,19 +150,22 @@ def test_without_optuna_its_command_is_told_and_grids_go_on(write, monkeypatch, 
     ],
 )
 def test_values_are_short_and_stay_inside(one, found, expected):
-    assert value(one, found) == expected
+    assert _value(one, found) == expected
 
 
 def test_whole_ends_give_whole_numbers_in_steps():
-    study = new_study()
-    spaces = {"n": space(Range(low=2, high=10, step=4)), "x": space(Range(low=2, high=10.0))}
+    study = _new_study()
+    spaces = {
+        "n": _distribution(Range(low=2, high=10, step=4)),
+        "x": _distribution(Range(low=2, high=10.0)),
+    }
     asked = [study.ask(spaces).params for _ in range(12)]
     assert {one["n"] for one in asked} == {2, 6, 10}
     assert not all(one["x"].is_integer() for one in asked)
 
 
 def test_each_end_is_tried_with_the_others_at_their_first():
-    found = corners({"a": Range(low=1, high=5), "b": ["x", "y"]})
+    found = _corners({"a": Range(low=1, high=5), "b": ["x", "y"]})
     assert found == [
         {"a": 1, "b": "x"},
         {"a": 5, "b": "x"},

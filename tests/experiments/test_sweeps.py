@@ -12,7 +12,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.matrix import SeedEvaluations
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.experiments.sweeps.plan import read_plan
-from fewshot_lib.experiments.sweeps.ranking import plain
+from fewshot_lib.experiments.sweeps.ranking import _cell
 from fewshot_lib.learning.intervals import points
 from fewshot_lib.report.sweep_page import write_sweep
 
@@ -199,4 +199,4 @@ def test_tables_are_in_parquet_too_where_its_package_is_there(write, project, sw
     ],
 )
 def test_no_cell_is_a_formula(value, expected):
-    assert plain(value) == expected
+    assert _cell(value) == expected

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.engines.jobs import Job, missing, raise_failures, run_names
+from fewshot_lib.experiments.engines.jobs import Job, missing_jobs, raise_failures, run_names
 from fewshot_lib.experiments.engines.settings import engine_settings
 from fewshot_lib.spec.parameters import Spec
 
@@ -39,7 +39,7 @@ def make_runs(
     specs = list(specs)
     names = run_names(specs)
     jobs = [Job(name, spec, episodes) for name, spec in zip(names, specs, strict=True)]
-    if todo := missing(jobs):
+    if todo := missing_jobs(jobs):
         module = import_module(f"fewshot_lib.experiments.engines.{how.engine}")
         raise_failures(todo, module.make_all(todo, how))
         if run_names(specs) != names:

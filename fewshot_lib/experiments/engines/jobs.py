@@ -68,7 +68,7 @@ def run_names(specs: Iterable[Spec]) -> list[str]:
     return [run_folder(spec).name for spec in specs]
 
 
-def missing(jobs: Iterable[Job]) -> list[Job]:
+def missing_jobs(jobs: Iterable[Job]) -> list[Job]:
     """Those whose run is not complete, each once."""
     different = {job.name: job for job in jobs}.values()
     return [job for job in different if not (runs_folder() / job.name / RESULT).exists()]

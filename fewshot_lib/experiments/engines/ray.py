@@ -19,7 +19,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.engines.jobs import Job, Outcome, attempt
 from fewshot_lib.experiments.engines.serial import torch_threads
 from fewshot_lib.experiments.engines.settings import EngineSettings
-from fewshot_lib.experiments.engines.storage import Storage, kept
+from fewshot_lib.experiments.engines.storage import Storage, keep
 from fewshot_lib.files import from_root, project_root, runs_folder
 from fewshot_lib.progress import Progress
 
@@ -117,7 +117,7 @@ def _core_count() -> int:
 def _make_on(ray: ModuleType, jobs: list[Job], settings: EngineSettings) -> dict[str, Outcome]:
     """Hand all jobs to Ray and wait for them."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    gpus, threads = share(nodes, len(jobs), settings)
+    gpus, threads = _share(nodes, len(jobs), settings)
     # A process that ends after its run gives back what CUDA holds; without a GPU it is kept, since
     # starting one takes longer than a small run.
     options = {"num_cpus": threads, "num_gpus": gpus, "max_calls": 1 if gpus else 0}
@@ -142,7 +142,7 @@ def _make_on(ray: ModuleType, jobs: list[Job], settings: EngineSettings) -> dict
     return outcomes
 
 
-def share(
+def _share(
     nodes: list[dict[str, float]], n_jobs: int, settings: EngineSettings
 ) -> tuple[float, int]:
     """GPUs and CPU threads of each run: together all that these machines have, if not said.
@@ -208,7 +208,7 @@ def _make(job: Job, threads: int, device: str, root: str | None, storage: str | 
         if storage is None:
             return attempt(job)
         try:
-            with kept(Storage(storage), runs_folder() / job.name):
+            with keep(Storage(storage), runs_folder() / job.name):
                 return attempt(job)
         except Exception as error:  # each kind of storage has its own
             return Outcome(f"storage {storage}: {error}", isinstance(error, InputError))

@@ -75,7 +75,7 @@ class Storage:
 
 
 @contextlib.contextmanager
-def kept(storage: Storage, folder: Path) -> Iterator[None]:
+def keep(storage: Storage, folder: Path) -> Iterator[None]:
     """Go on with what the storage has of this run, and keep it up to date while it is made."""
     storage.fetch(folder)
     over = threading.Event()

@@ -140,7 +140,7 @@ def read_plan(path: Path) -> Plan:
     plan = Plan(path.name, _read_file(path))
     if plan.file.sample:
         _require_optuna()
-    for changes in corners(plan.ranges):
+    for changes in _corners(plan.ranges):
         plan.setting(changes)
     specs = [one.specs[0] for one in plan.settings]
     for place, one in enumerate(plan.settings):
@@ -190,7 +190,7 @@ def _range(name: str, value: Any, origin: str) -> Range | list[Any]:
         raise InputError(f"{origin}: sample: {name}: {words}") from None
 
 
-def corners(ranges: Mapping[str, Range | list[Any]]) -> list[dict[str, Any]]:
+def _corners(ranges: Mapping[str, Range | list[Any]]) -> list[dict[str, Any]]:
     """Settings that are tried for being possible: each end of each range, the rest at its first."""
     ends = {name: [r.low, r.high] if isinstance(r, Range) else r for name, r in ranges.items()}
     first = {name: values[0] for name, values in ends.items()}

@@ -69,7 +69,7 @@ class Ranking:
         return self.evaluations[place].minus(self.evaluations[0])
 
     def _parameters(self, place: int) -> dict[str, Any]:
-        return {name: plain(values[place]) for name, values in self.varied.items()}
+        return {name: _cell(values[place]) for name, values in self.varied.items()}
 
     @property
     def runs_table(self) -> pd.DataFrame:
@@ -107,7 +107,7 @@ def rank(plan: Plan, n_episodes: int) -> Ranking:
     return Ranking([runs for runs, _ in judged], [e for _, e in judged], failed, failure)
 
 
-def plain(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     """A number as it is; anything else as text that no spreadsheet takes for a formula."""
     if isinstance(value, int | float):
         return value

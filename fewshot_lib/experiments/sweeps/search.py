@@ -46,8 +46,8 @@ def search(plan: Plan, n_episodes: int) -> tuple[list[Setting], Exception | None
         The settings, each once, in the order in which they were tried; the error of failed runs.
     """
     settings: dict[str, Setting] = {}
-    study, failure = new_study(), None
-    spaces = {name: space(one) for name, one in plan.ranges.items()}
+    study, failure = _new_study(), None
+    spaces = {name: _distribution(one) for name, one in plan.ranges.items()}
     for begin in range(0, plan.file.trials, plan.file.batch):
         trials = [study.ask(spaces) for _ in range(min(plan.file.batch, plan.file.trials - begin))]
         tried = [plan.setting(_changes(plan, trial.params)) for trial in trials]
@@ -58,7 +58,7 @@ def search(plan: Plan, n_episodes: int) -> tuple[list[Setting], Exception | None
     return list(settings.values()), failure
 
 
-def new_study() -> "optuna.Study":
+def _new_study() -> "optuna.Study":
     """A study that spreads each batch out: trials that are under way count as poor ones."""
     import optuna
 
@@ -69,7 +69,7 @@ def new_study() -> "optuna.Study":
     return optuna.create_study(direction="maximize", sampler=sampler)
 
 
-def space(one: Range | list[Any]) -> "optuna.distributions.BaseDistribution":
+def _distribution(one: Range | list[Any]) -> "optuna.distributions.BaseDistribution":
     """The range as Optuna knows it; choices are numbered, so that they can be anything."""
     from optuna import distributions
 
@@ -82,10 +82,10 @@ def space(one: Range | list[Any]) -> "optuna.distributions.BaseDistribution":
 
 def _changes(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
     """What the trial changes, by parameter."""
-    return {name: value(plan.ranges[name], found) for name, found in params.items()}
+    return {name: _value(plan.ranges[name], found) for name, found in params.items()}
 
 
-def value(one: Range | list[Any], found: int | float) -> Any:
+def _value(one: Range | list[Any], found: int | float) -> Any:
     """A choice, a whole number, or a number of four digits, which tables can show."""
     if not isinstance(one, Range):
         return one[found]
