@@ -25,9 +25,8 @@ def episode_grid(bank: ImageBank, episode: torch.Tensor, n_shot: int, n_query: i
 
     n_query = min(n_query, episode.shape[1] - n_shot)
     side = min(0.6, 6 / (n_shot + n_query))  # of an image, in inches
-    figure, axes = plt.subplots(
-        1, 2, figsize=(WIDTH, side * len(episode) + 0.4), width_ratios=(n_shot, n_query)
-    )
+    size = min(WIDTH, side * (n_shot + n_query) + 2), side * len(episode) + 0.4
+    figure, axes = plt.subplots(1, 2, figsize=size, width_ratios=(n_shot, n_query))
     parts = episode[:, :n_shot], episode[:, n_shot : n_shot + n_query]
     for ax, part, title in zip(axes, parts, ("support", "query"), strict=True):
         grid = torchvision.utils.make_grid(

@@ -9,6 +9,11 @@ from fewshot_lib.notebook.moves import Move
 from fewshot_lib.notebook.sentences import NEGLIGIBLE
 
 _Measures = Mapping[str, float | Interval]
+_MORE = {
+    "confirmed": "better here than",
+    "contradicted": "less well here than",
+    "undecided": "neither better nor worse, as far as these images tell, than",
+}
 _GUESS = math.log(2)  # binary cross entropy of a discriminator that answers one half
 
 
@@ -16,10 +21,10 @@ def early_and_late(runs: Mapping[str, SeedRuns], early_epoch: int) -> str:
     """Validation accuracies of all settings after an early and after the last epoch."""
     last = next(iter(runs.values())).spec.epochs
     early, late = (
-        ", ".join(f"{name} {_percent(run.accuracy_at(epoch))}" for name, run in runs.items())
+        ", ".join(f"{name}: {_percent(run.accuracy_at(epoch))}" for name, run in runs.items())
         for epoch in (early_epoch, last)
     )
-    return f"Validation accuracies after epoch {early_epoch}: {early}. After the last: {late}."
+    return f"Validation accuracies after epoch {early_epoch} are {early}; after the last {late}."
 
 
 def order(runs: Mapping[str, SeedRuns], expected: Sequence[str], early_epoch: int) -> str:
@@ -126,7 +131,8 @@ def features_of_methods(found: Mapping[str, _Measures]) -> str:
         "The original saw five clear heaps of real and of hallucinated features in Problem 3, "
         "and none of real ones in Problem 2. Here the share of real features nearest to their own "
         f"class's centre is {', '.join(f'{_percent(v)} for {name}' for name, v in real.items())}; "
-        f"of Problem 3's hallucinated features it is {_percent(made)}."
+        f"of Problem 3's hallucinated features it is {_percent(made)}. Problem 3's real features "
+        f"separate {_MORE[verdict(unpaired(real['Problem 3'], real['Problem 2']))]} Problem 2's."
     )
 
 
@@ -142,8 +148,9 @@ def why(p3: SeedRuns, against_p1: Interval, against_p2: Interval) -> list[str]:
     share = weight * final["fake_loss"] / (final["loss"] + weight * final["fake_loss"])
     return [
         f"The discriminator's loss is **{told:.2f}** where guessing gives {_GUESS:.2f}: {ease}.",
-        f"So λ is **{weight:.3f}**, and hallucinated queries make up **{100 * share:.0f} %** of "
-        "the extractor's loss: so much can they teach it, the rest is Problem 1's training.",
+        f"λ, 0.5 over the generator's loss, is **{weight:.3f}**, so hallucinated queries make up "
+        f"**{100 * share:.0f} %** of the extractor's loss: so much can they teach it, the rest is "
+        "Problem 1's training.",
         f"What that is worth is the difference to Problem 1, {points(against_p1)}; the difference "
         f"to Problem 2, {points(against_p2)}, is also what hallucination in the test costs or "
         "gives there.",

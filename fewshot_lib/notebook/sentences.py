@@ -106,9 +106,17 @@ def ranking(evaluations: Mapping[str, SeedEvaluations]) -> list[str]:
     """Sentences that compare each entry with the next best, best first."""
     order = sorted(evaluations, key=lambda name: -evaluations[name].accuracy.mean)
     return [
-        compare(better, worse, evaluations[better], evaluations[worse])
+        f"{compare(better, worse, evaluations[better], evaluations[worse])}."
         for better, worse in pairwise(order)
     ]
+
+
+def brief(evaluations: Mapping[str, SeedEvaluations]) -> list[str]:
+    """``ranking`` of up to three entries; of more, the last one compared with the first."""
+    if len(evaluations) <= 3:
+        return ranking(evaluations)
+    (first, a), *_, (last, b) = evaluations.items()
+    return [f"{compare(last, first, b, a)}."]
 
 
 def disagreements(val: Mapping[str, Interval], test: Mapping[str, Interval]) -> list[str]:

@@ -24,6 +24,7 @@ from fewshot_lib.notebook.sentences import seeds_in_words
 from fewshot_lib.spec.parameters import Spec
 
 _MISSING = "–"
+_OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 # What the original's values were measured in, by their key in ``ORIGINAL``.
 _SETTINGS = {
     "main": "Problem 1, 30-way training",
@@ -96,7 +97,11 @@ def originals_table(keys: Iterable[str], rows: Iterable[Row] = ()) -> Styler | N
     """
     if any(row.original is not None for row in rows):
         return None
-    settings = {key: _SETTINGS.get(key, key) for key in keys if key in ORIGINAL}
+    settings = {
+        key: _SETTINGS.get(key, key.replace(" early", ", early epoch"))
+        for key in keys
+        if key in ORIGINAL
+    }
     frame = pd.DataFrame(
         {"setting": name, "accuracy": _percent(ORIGINAL[key])} for key, name in settings.items()
     )
@@ -114,7 +119,7 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
         "training episode": f"{spec.n_way}-way {spec.n_shot}-shot, {spec.n_query} queries a class",
         "validation episode": f"{spec.n_way_test}-way {spec.n_shot_test}-shot, "
         f"{spec.n_query_test} queries a class, {spec.episodes_val} episodes after each epoch",
-        "optimizer": f"{spec.optimizer.upper()}{momentum}, weight decay {spec.weight_decay:g}",
+        "optimizer": f"{_OPTIMIZERS[spec.optimizer]}{momentum}, weight decay {spec.weight_decay:g}",
         "learning rate": f"{spec.lr:g}, {decay}",
         **_hallucination_details(spec),
         "convolutions start as": {"normal": "N(0, 1)", "kaiming": "He et al. 2015"}[spec.init],
@@ -223,7 +228,7 @@ def cost_table(
     rows = [
         {
             "method": name,
-            "parameters": f"{count_parameters(run.first.learner.net):,}",
+            "parameters": f"{_parameters_in_test(run):,}",
             "seconds per epoch": f"{run.epoch_seconds.mean:.2f} ± {run.epoch_seconds.ci95:.2f}",
             "accuracy": str(judged[name].accuracy),
             "separability": str(separability[name]),
@@ -231,6 +236,12 @@ def cost_table(
         for name, run in runs.items()
     ]
     return plain_table(pd.DataFrame(rows), caption)
+
+
+def _parameters_in_test(runs: SeedRuns) -> int:
+    learner = runs.first.learner
+    parts = (part for name, part in learner.named_children() if name not in learner.training_only)
+    return sum(map(count_parameters, parts))
 
 
 def measures_table(clouds: Mapping[str | tuple[str, str], Sequence[Cloud]], caption: str) -> Styler:

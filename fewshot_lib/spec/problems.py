@@ -151,10 +151,17 @@ class Problem2(_CompareParams, _HallucinationParams):
         """M to run, trained and tested with as many; M = 0 is Problem 1's method."""
         return {m: self.aug_spec(m) for m in self.n_augs}
 
-    def aug_spec(self, n_aug: int) -> Spec:
+    def aug_spec(self, n_aug: int, **changes) -> Spec:
         if not n_aug:
             return self.compare_spec()
-        return self.compare_spec(method="hallucination", n_aug=n_aug, n_aug_test=n_aug)
+        return self.compare_spec(method="hallucination", n_aug=n_aug, n_aug_test=n_aug, **changes)
+
+    def query_specs(self) -> dict[str, Spec]:
+        """Queries as they are, and mixed as supports are, at the largest of the compared M."""
+        return {
+            name: self.aug_spec(max(self.n_augs), mix_queries=mixed)
+            for name, mixed in (("queries as they are", False), ("queries mixed", True))
+        }
 
     def all_specs(self) -> list[Spec]:
         """The runs of this problem, of the first seed; K = 1 and 5 are compared with M."""

@@ -20,8 +20,8 @@ def setting(*accuracies: float) -> SimpleNamespace:
 
 def test_accuracies_are_told_early_and_late():
     text = readings.early_and_late({"a": setting(0.2, 0.3), "b": setting(0.25, 0.5)}, 1)
-    assert "after epoch 1: a 20.0 %, b 25.0 %." in text
-    assert "After the last: a 30.0 %, b 50.0 %." in text
+    assert "after epoch 1 are a: 20.0 %, b: 25.0 %; after" in text
+    assert "the last a: 30.0 %, b: 50.0 %." in text
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_why_follows_the_last_epoch():
     gap = Interval(0.01, 0.002, 600)
     first, second, third, _ = readings.why(p3, gap, gap)
     assert "**0.10** where guessing gives 0.69: it tells real" in first
-    assert "λ is **0.250**" in second and "**25 %**" in second
+    assert "is **0.250**" in second and "**25 %**" in second
     assert third.count("+1.00 ± 0.20 points") == 2

@@ -10,6 +10,7 @@ from fewshot_lib.notebook import sentences
 from fewshot_lib.notebook.sentences import (
     NEGLIGIBLE,
     Claim,
+    brief,
     caveat,
     check_claims,
     compare,
@@ -129,10 +130,18 @@ def test_a_ranking_compares_neighbours_best_first():
         {"low": of_runs((0, 0, 0, 0)), "top": of_runs(GOOD), "mid": of_runs((1, 1, 2, 0))}
     )
     assert found == [
-        "**top** scored higher here than **mid** (+50.00 ± 34.65 points)",
-        "**mid** scored higher here than **low** (+50.00 ± 34.65 points)",
+        "**top** scored higher here than **mid** (+50.00 ± 34.65 points).",
+        "**mid** scored higher here than **low** (+50.00 ± 34.65 points).",
     ]
     assert ranking({"only": of_runs(GOOD)}) == []
+
+
+def test_in_brief_many_settings_are_compared_at_their_ends():
+    few = {"a": of_runs(GOOD), "b": of_runs(POOR)}
+    assert brief(few) == ranking(few)
+    many = {"a": of_runs(POOR), "b": of_runs(POOR), "c": of_runs(POOR), "d": of_runs(GOOD)}
+    (sentence,) = brief(many)
+    assert sentence.startswith("**d** scored higher here than **a**")
 
 
 def test_one_sentence_is_a_paragraph_and_several_are_a_list(monkeypatch):
