@@ -102,7 +102,12 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
 def test_a_run_may_stop_at_any_write(tmp_path, make_spec, monkeypatch):
     """Best weights, history and state are written after each epoch; each may be the last."""
     spec = make_spec(epochs=2, episodes=2)
+    banks = load_bank(spec, "train"), load_bank(spec, "val")
     left = 100  # writes before the interruption
+
+    def train_here(name):
+        (tmp_path / name).mkdir(exist_ok=True)
+        train(spec, *banks, tmp_path / name)
 
     def limited(path):
         nonlocal left
@@ -113,15 +118,15 @@ def test_a_run_may_stop_at_any_write(tmp_path, make_spec, monkeypatch):
 
     for module in (checkpoints, weights, files):
         monkeypatch.setattr(module, "atomic_file", limited)
-    train_in(tmp_path / "whole", spec)
+    train_here("whole")
     n_writes = 100 - left
     assert n_writes in (5, 6)
     for n in range(n_writes):
         left = n
         with pytest.raises(Interrupt):
-            train_in(tmp_path / f"{n}", spec)
+            train_here(f"{n}")
         left = 100
-        train_in(tmp_path / f"{n}", spec)
+        train_here(f"{n}")
         assert_same_run(tmp_path / f"{n}", tmp_path / "whole")
 
 
