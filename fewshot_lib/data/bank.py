@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fewshot_lib.data.apart import require_apart
+from fewshot_lib.data.folders import is_image
+from fewshot_lib.data.images import decode_all
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import atomic_file, cache_folder
 from fewshot_lib.spec.parameters import DataParams
@@ -73,8 +76,21 @@ def apart_listings(params: DataParams) -> dict:
     """
     source = source_module(params)
     listings = {split: source.listing(params, split) for split in source.splits(params)}
-    require_apart({split: listing.contents for split, listing in listings.items()})
+    try:
+        require_apart({split: listing.contents for split, listing in listings.items()})
+    except InputError:
+        _require_images(listings)
+        raise
     return listings
+
+
+def _require_images(listings: dict) -> None:
+    """Name files that two splits share because they are empty or error pages, no images."""
+    digests = [{content.digest for content in x.contents} - {""} for x in listings.values()]
+    shared = {d for one, other in combinations(digests, 2) for d in one & other}
+    pairs = (p for x in listings.values() for p in zip(x.rows, x.contents, strict=False))
+    files = [row.file for row, content in pairs if content.digest in shared]
+    decode_all([file for file in files if is_image(Path(file))], 16)
 
 
 def what_is_passed_over(params: DataParams) -> str:

@@ -52,7 +52,7 @@ class Params(BaseModel):
         if not isinstance(value, str) or takes_text:
             return value
         try:
-            read = None if value == "None" else read_yaml(value, info.field_name)
+            read = None if value == "None" else read_yaml(value, info.field_name, info.field_name)
         except InputError:
             return value
         return read if isinstance(read, int | float | list | None) else value

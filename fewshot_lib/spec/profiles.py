@@ -181,5 +181,5 @@ def _read_settings(settings: Iterable[str], known: Iterable[str]) -> dict[str, A
 
 def _read_value(key: str, text: str) -> Any:
     if key != "data_dir":
-        return read_yaml(text, f"--set {key}")
+        return read_yaml(text, f"--set {key}", key)
     return None if text in ("null", "None") else absolute(text, Path.cwd())

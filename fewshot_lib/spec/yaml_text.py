@@ -7,9 +7,11 @@ import yaml
 
 from fewshot_lib.errors import InputError
 
+LISTS_OF_NAMES = {"val_classes", "test_classes"}  # what stands there is text: 007, 1e5, no
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number and a key given twice is an error."""
+    """YAML in which ``1e-3`` is a number, names are text and a key given twice is an error."""
 
     yaml_implicit_resolvers = {
         first: list(pairs) for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -26,7 +28,18 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"'{key.value}' is given twice", key.start_mark
                 )
             seen.add(name)
+        for key, value in node.value:
+            if key.value in LISTS_OF_NAMES:
+                _take_as_written(value)
         return node
+
+
+def _take_as_written(node: yaml.Node) -> None:
+    """Let the values of a list be text, whatever they look like."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            if isinstance(item, yaml.ScalarNode):
+                item.tag = "tag:yaml.org,2002:str"
 
 
 # PyYAML follows YAML 1.1, where a float needs a dot and a signed exponent.
@@ -35,14 +48,18 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(text: str, name: str) -> Any:
-    """Parse ``text``; ``name`` is what an error calls it.
+def read_yaml(text: str, name: str, key: str = "") -> Any:
+    """Parse ``text``; ``name`` is what an error calls it, ``key`` the parameter it is the value of.
 
     Raises:
         InputError: the text is not YAML or repeats a key.
     """
     try:
-        return yaml.load(text, _Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if key in LISTS_OF_NAMES:
+            _take_as_written(node)
+        return None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

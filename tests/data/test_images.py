@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from fewshot_lib.data.folders import is_image
@@ -249,3 +251,92 @@ def test_the_size_of_a_missing_file_is_minus_one(tmp_path):
     (tmp_path / "a").write_bytes(b"123")
     assert file_size(str(tmp_path / "a")) == 3
     assert file_size(str(tmp_path / "b")) == -1
+
+
+RAMP = np.linspace(0, 1, SIZE * SIZE).reshape(SIZE, SIZE)
+DEEP = {
+    "16-bit PNG": (np.uint16, 65535, "a.png"),
+    "16-bit TIFF": (np.uint16, 65535, "a.tif"),
+    "32-bit TIFF": (np.int32, 65535, "a.tif"),
+    "32-bit TIFF of 8 bits": (np.int32, 255, "a.tif"),
+    "large numbers": (np.int32, 2**30, "a.tif"),
+    "floats to 1": (np.float32, 1, "a.tif"),
+    "floats to 255": (np.float32, 255, "a.tif"),
+}
+
+
+@pytest.mark.parametrize("case", DEEP)
+def test_deep_grey_keeps_its_levels(tmp_path, case):
+    kind, white, name = DEEP[case]
+    image = decode(save(Image.fromarray((white * RAMP).astype(kind)), tmp_path / name))
+    assert (image[0].float() - torch.from_numpy(255 * RAMP)).abs().max() < 2
+
+
+def test_16_bit_pgm_keeps_its_levels(tmp_path):
+    levels = (65535 * RAMP).astype(">u2").tobytes()
+    (tmp_path / "a.pgm").write_bytes(b"P5\n%d %d\n65535\n" % (SIZE, SIZE) + levels)
+    image = decode(tmp_path / "a.pgm")[0].float()
+    assert (image - torch.from_numpy(255 * RAMP)).abs().max() < 2
+
+
+def test_negative_levels_and_what_is_no_number(tmp_path):
+    levels = (RAMP - 0.5).astype(np.float32)
+    levels[0, 0] = np.nan
+    image = decode(save(Image.fromarray(levels), tmp_path / "a.tif"))[0]
+    assert (image[0, 1], image[-1, -1]) == (0, 255)
+
+
+MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I", "F", "I;16"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_any_mode_becomes_colour(tmp_path, mode):
+    assert decode(save(Image.new(mode, (SIZE, SIZE)), tmp_path / "a.tif")).shape == (3, SIZE, SIZE)
+
+
+def exif_of(entries: list[bytes], rest: bytes = b"") -> bytes:
+    """An Exif block of these twelve-byte entries."""
+    head = b"II*\0" + struct.pack("<LH", 8, len(entries))
+    return b"Exif\0\0" + head + b"".join(entries) + struct.pack("<L", 0) + rest
+
+
+def jpeg_of(exif: bytes) -> bytes:
+    """Its left half is black and its right half white."""
+    buffer = io.BytesIO()
+    left_half(Image.new("L", (SIZE, SIZE), PAPER), INK).save(buffer, "JPEG", quality=95, exif=exif)
+    return buffer.getvalue()
+
+
+def test_an_image_is_upright_although_its_resolution_is_nonsense(tmp_path):
+    upside_down = struct.pack("<HHLHH", 0x0112, 3, 1, 6, 0)
+    resolution = struct.pack("<HHLL", 0x011A, 10, 1, 38)  # a signed fraction, -1/0
+    exif = exif_of([upside_down, resolution], struct.pack("<ll", -1, 0))
+    (tmp_path / "a.jpg").write_bytes(jpeg_of(exif))
+    image = decode(tmp_path / "a.jpg")[0]
+    assert image[2].max() < 20 < 230 < image[-2].min()  # what was left is above
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    entries=st.lists(st.binary(min_size=12, max_size=12), max_size=4),
+    tag=st.sampled_from([0x0112, 0x011A, 0x8769, 0x8825, 0x010F]),
+    kind=st.integers(0, 13),
+    count=st.integers(0, 2**32 - 1),
+    rest=st.binary(max_size=40),
+)
+def test_no_exif_data_keeps_an_image_from_being_read(
+    tmp_path_factory, entries, tag, kind, count, rest
+):
+    odd = struct.pack("<HHLL", tag, kind, count, 38)
+    file = tmp_path_factory.mktemp("exif") / "a.jpg"
+    file.write_bytes(jpeg_of(exif_of([odd, *entries], rest)))
+    assert decode(file).shape == (3, SIZE, SIZE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(block=st.binary(max_size=80))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_any_bytes_may_stand_for_exif(tmp_path_factory, suffix, block):
+    file = tmp_path_factory.mktemp("exif") / f"a.{suffix}"
+    Image.new("L", (SIZE, SIZE), PAPER).save(file, exif=b"Exif\0\0" + block)
+    assert decode(file).min() > 250

@@ -9,8 +9,9 @@ from report_project import write_params
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.sweeps.plan import read_plan
+from fewshot_lib.spec.parameters import DataParams
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
-from fewshot_lib.spec.profiles import load_params, notebook_params, problem_names
+from fewshot_lib.spec.profiles import load_params, notebook_params, problem_names, read_params
 from fewshot_lib.spec.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -258,3 +259,21 @@ def test_the_papers_distances_are_runs_of_its_problem_1(images):
     params = load_params("paper", ["problem1"], [f"data_dir={images}"])
     specs = list(params["problem1"].distance_specs().values())
     assert [setting.specs[0] for setting in settings] == specs
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("[1, 5]", ["1", "5"]),
+        ("[00001, 1e5, 0x1]", ["00001", "1e5", "0x1"]),
+        ("[yes, no, on, null, ~]", ["yes", "no", "on", "null", "~"]),
+        ("['a, b', \"c\"]", ["a, b", "c"]),
+        ("[]", []),
+    ],
+)
+def test_names_of_classes_are_taken_as_they_are_written(text, names):
+    assert read_params("folder", "/x", [f"val_classes={text}"]).val_classes == names
+    given = {"source": "folder", "data_dir": "/x", "val_classes": text}
+    assert DataParams.check(given).val_classes == names  # as papermill -p hands it on
+    assert read_yaml(f"a: {{val_classes: {text}}}", "x") == {"a": {"val_classes": names}}
+    assert read_params("folder", "/x", ["val_classes=0.3"]).val_classes == 0.3

@@ -64,12 +64,24 @@ def table_listing(params: DataParams, table: Path) -> Listing:
             f"{table.parent}/images/"
         )
     files = find_images(entries, folders, table)
-    _refuse_twice([e.id for e in entries], entries, table, "id")
+    if all(entry.id == entry.filename for entry in entries):
+        ids = _unique_ids(entries)
+    else:
+        ids = [entry.id for entry in entries]
+        _refuse_twice(ids, entries, table, "id")
     digest = hashlib.sha256(table.read_bytes())
     for file in files:
         digest.update(b"%d," % file_size(file))
-    rows = [Row(e.label, e.id, f) for e, f in zip(entries, files, strict=True)]
+    rows = [Row(e.label, i, f) for e, i, f in zip(entries, ids, files, strict=True)]
     return Listing(params, rows, digest.hexdigest(), table)
+
+
+def _unique_ids(entries: Sequence[Entry]) -> list[str]:
+    """File names, after their classes where those of different classes are alike."""
+    names = [entry.filename for entry in entries]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{entry.label}/{entry.filename}" for entry in entries]
 
 
 def read_images(table: Path, columns: Sequence[str]) -> list[Entry]:

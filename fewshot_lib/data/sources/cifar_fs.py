@@ -140,7 +140,8 @@ def _class_folders(folder: Path, depth: int = _DEEPEST) -> dict[str, list[Path]]
     found: dict[str, list[Path]] = {}
     for path in subfolders(folder):
         name = path.name.lower().replace(" ", "_").replace("-", "_")
-        if any(name in names for names in CLASSES.values()):
+        is_class = any(name in names for names in CLASSES.values())
+        if is_class and not subfolders(path):  # "train" is a class, too
             found.setdefault(name, []).append(path)
         elif depth > 1:
             for other, paths in _class_folders(path, depth - 1).items():
