@@ -18,12 +18,11 @@ def verify(ctx: click.Context, report: str, data_dir: str | None) -> None:
     weights are not there. The status is 0 if something was computed and nothing differs, else 1.
     """
     from fewshot_lib.experiments.ledger import read_accuracies
-    from fewshot_lib.spec.profiles import absolute
 
     folder, notebooks = read_accuracies(report)  # a misspelt name is told before torch is imported
     from fewshot_lib.experiments.verify import Check
 
-    check = Check(folder, notebooks, data_dir and absolute(data_dir, Path.cwd()))
+    check = Check(folder, notebooks, data_dir and str(Path(data_dir).expanduser().resolve()))
     with click.progressbar(length=check.n_entries, label="verifying", file=sys.stderr) as progress:
         found = list(check.differences(lambda: progress.update(1)))
     for line in found:

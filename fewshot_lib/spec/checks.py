@@ -1,8 +1,8 @@
 """Parameter sets that refuse what they do not know, in one line."""
 
-from collections.abc import Iterator
-from types import UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any, Self
 
 from pydantic import (
     BaseModel,
@@ -34,28 +34,27 @@ class Params(BaseModel):
             InputError: names are unknown or values impossible; one line names all of them.
         """
         try:
-            return cls(**values)
+            return cls.model_validate(values)
         except ValidationError as error:
-            raise InputError(_explain(error.errors(), cls)) from None
+            raise InputError(_explain(error, cls)) from None
 
     @classmethod
     def from_namespace(cls, namespace: dict[str, Any]) -> Self:
         """Validate what a notebook's parameters cell assigns; it begins with the first field."""
         return cls.check(given_names(namespace, first=next(iter(cls.model_fields))))
 
-    @field_validator("*", mode="before")
+    @field_validator("*", mode="wrap")
     @classmethod
-    def _read_text(cls, value: Any, info: ValidationInfo) -> Any:
-        kind = cls.model_fields[info.field_name].annotation
-        kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-        takes_text = any(k is str or get_origin(k) is Literal for k in kinds)
-        if not isinstance(value, str) or takes_text:
-            return value
+    def _read_text(cls, value: Any, validate: Callable, info: ValidationInfo) -> Any:
+        """Where a text is refused, what it says as YAML counts."""
         try:
-            read = None if value == "None" else read_yaml(value, info.field_name, info.field_name)
-        except InputError:
-            return value
-        return read if isinstance(read, int | float | list | None) else value
+            return validate(value)
+        except ValidationError:
+            if not isinstance(value, str) or not value.strip():
+                raise
+        name = info.field_name
+        read = read_yaml(f"{name}: {value}", "YAML")[name] if value != "None" else None
+        return validate(read)
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
@@ -68,18 +67,16 @@ class Params(BaseModel):
         yield from ()
 
 
-def _explain(errors: list[dict[str, Any]], model: type[Params]) -> str:
+def _explain(error: ValidationError, model: type[Params]) -> str:
     """One line for all that pydantic finds wrong."""
-    by_name: dict[str, list[dict[str, Any]]] = {}
-    for error in errors:
-        by_name.setdefault(".".join(map(str, error["loc"][:1])), []).append(error)
-    return "; ".join(_explain_one(name, found, model) for name, found in by_name.items())
+    groups = groupby(error.errors(), lambda e: ".".join(map(str, e["loc"][:1])))
+    return "; ".join(_explain_one(name, list(errors), model) for name, errors in groups)
 
 
 def _explain_one(name: str, errors: list[dict[str, Any]], model: type[Params]) -> str:
-    if errors[0]["type"] == "extra_forbidden":
+    if errors[0]["type"] in ("extra_forbidden", "invalid_key"):
         return f"unknown parameter '{name}'{did_you_mean(name, model.model_fields)}"
     # A parameter of two types has one error for each.
     messages = dict.fromkeys(error["msg"].removeprefix("Value error, ") for error in errors)
-    words = " or ".join(messages)
+    words = " or ".join(messages).replace("a valid string", "a text in quotes")
     return f"{name}={errors[0]['input']!r}: {words}" if name else words

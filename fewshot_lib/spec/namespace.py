@@ -1,7 +1,7 @@
 """What the cells of a notebook give as parameters."""
 
-import ast
 from collections.abc import Mapping
+from symtable import symtable
 from types import ModuleType
 from typing import Any
 
@@ -20,44 +20,33 @@ def given_names(namespace: Mapping[str, Any], first: str) -> dict[str, Any]:
         namespace: the notebook's ``globals()``.
         first: a name that the parameters cell assigns and no later cell does.
     """
-    names = _assigned_in_cells(namespace.get("In", []), first) or namespace
+    names = _assigned_in_cells(namespace.get("In", []), first) or namespace.keys()
     return {
-        name: namespace[name]
-        for name in names
-        if name in namespace and _is_plain(name, namespace[name])
+        name: value
+        for name, value in namespace.items()
+        if name in names and name.islower() and not name.startswith("_")
+        if not callable(value) and not isinstance(value, ModuleType)
     }
 
 
-def _is_plain(name: str, value: Any) -> bool:
-    is_value = not callable(value) and not isinstance(value, ModuleType)
-    return name.islower() and not name.startswith("_") and is_value
-
-
-def _assigned_in_cells(cells: list[str], first: str) -> list[str]:
+def _assigned_in_cells(cells: list[str], first: str) -> set[str]:
     """Names from the last parameters cell on, up to the cell that reads them; none without it."""
-    assigned = [_assigned(cell) for cell in cells[:-1]]  # the last one runs now
-    own = [
-        i
-        for i, names in enumerate(assigned)
-        if first in names and not cells[i].startswith(_INJECTED)
-    ]
-    if not own:
-        return []
-    reads = (i for i in range(own[-1], len(assigned)) if "globals()" in cells[i])
-    return [name for names in assigned[own[-1] : next(reads, None)] for name in names]
+    names, counts = set(), False
+    for cell in cells[:-1]:  # the last one runs now
+        assigned = _assigned(cell)
+        if first in assigned and not cell.startswith(_INJECTED):
+            names, counts = set(), True
+        if "globals()" in cell:
+            counts = False
+        if counts:
+            names |= assigned
+    return names
 
 
-def _assigned(cell: str) -> list[str]:
+def _assigned(cell: str) -> set[str]:
     """Names that the top level of a cell assigns; none if it is no Python."""
     try:
-        statements = ast.parse(cell).body
+        symbols = symtable(cell, "cell", "exec").get_symbols()
     except SyntaxError:
-        return []
-    targets = []
-    for statement in statements:
-        if isinstance(statement, ast.Assign):
-            targets += statement.targets
-        elif isinstance(statement, ast.AnnAssign):
-            targets.append(statement.target)
-    nodes = [node for target in targets for node in ast.walk(target)]
-    return [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        return set()
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned()}

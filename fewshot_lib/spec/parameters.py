@@ -20,7 +20,11 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+_Classes = list[str] | Share  # names or a part of all
+_Pixels = Annotated[int, Field(ge=16, le=256)]
+_Source = Literal["glyphs", "mini_imagenet", "omniglot", "cifar_fs", "folder"]
 Distance = Literal["euclidean", "cosine", "parametric"]
+_Method = Literal["prototypical", "hallucination", "adversarial", "classification"]
 
 _SOURCES_USING = {
     "download": {"omniglot", "cifar_fs"},
@@ -33,68 +37,54 @@ _SOURCES_USING = {
 class DataParams(Params):
     """Which images."""
 
-    source: Literal["glyphs", "mini_imagenet", "omniglot", "cifar_fs", "folder"] = Field(
-        "glyphs",
-        description="glyphs, that is drawn letters, or mini_imagenet, omniglot, cifar_fs, folder",
+    source: _Source = Field(
+        "glyphs", description="glyphs (drawn letters), mini_imagenet, omniglot, cifar_fs or folder"
     )
-    data_dir: str | None = Field(
-        None, description="folder of the images, for every source but glyphs"
-    )
+    data_dir: str | None = Field(None, description="folder of the images, if not glyphs")
     download: bool = Field(False, description="omniglot and cifar_fs: fetch what data_dir lacks")
-    image_size: Annotated[int, Field(ge=16, le=256)] = Field(
-        32, description="width and height in pixels"
-    )
-    images_per_class: Several | None = Field(
-        None, description="images of each class; None: all there are"
-    )
-    rotations: bool = Field(
-        True, description="omniglot: a character turned by 90, 180 or 270 degrees is a new class"
-    )
-    val_classes: list[str] | Share = Field(
-        0.2, description="folder: names of the validation classes, or their share of all"
-    )
-    test_classes: list[str] | Share = Field(
-        0.2, description="folder: as val_classes, for the test; 0 or []: none"
-    )
+    image_size: _Pixels = Field(32, description="width and height in pixels")
+    images_per_class: Several | None = Field(None, description="images of each class; None: all")
+    rotations: bool = Field(True, description="omniglot: characters turned by 90° are new classes")
+    val_classes: _Classes = Field(0.2, description="folder: validation classes, or share of all")
+    test_classes: _Classes = Field(0.2, description="folder: test classes likewise; 0 or []: none")
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()
         if self.source != "glyphs" and self.data_dir is None:
             yield f"source '{self.source}' needs its folder: set data_dir"
+        changed = self.model_dump(exclude_defaults=True)
         for name, sources in _SOURCES_USING.items():
-            default = type(self).model_fields[name].default
-            if self.source not in sources and getattr(self, name) != default:
+            if name in changed and self.source not in sources:
                 yield f"source '{self.source}' does not use {name}: leave it out"
 
 
-class TrainingParams(DataParams):
-    """How a network is trained, and the episodes it is judged on."""
+class _EpisodeParams(DataParams):
+    """What is about a run's episodes and says nothing to a classifier of all classes."""
 
     n_way: Several = Field(5, description="classes of a training episode")
     n_shot: Count = Field(1, description="support images per class")
-    n_query: Count | None = Field(
-        None, description="query images per class; None: as many as shots, as in the original"
+    n_query: Count | None = Field(None, description="query images per class; None: n_shot")
+    # Batch norm and the discriminator see batches; two let λ start at 0.005 like the original.
+    batches: Literal["joint", "apart"] = Field(
+        "joint", description="supports and queries in training: joint, or apart like the original"
     )
     distance: Distance = Field("euclidean", description="euclidean (squared), cosine or parametric")
     distance_scale: Positive | None = Field(
         None, description="initial value of a learnable factor on the logits; None: no factor"
     )
-    distance_normalise: bool = Field(
-        False, description="whether the distance is divided by the number of features"
-    )
-    init: Literal["normal", "kaiming"] = Field(
-        "normal",
-        description="of convolutions: normal, that is N(0, 1) as in the original, or kaiming",
-    )
-    # Batch norm and the discriminator see batches; and two let λ start at the original's 0.005, not
-    # at 0.
-    batches: Literal["joint", "apart"] = Field(
-        "joint",
-        description="of supports and queries in training: joint, or apart as in the original",
-    )
+    distance_normalise: bool = Field(False, description="divide by the number of features")
+    n_shot_test: Count | None = Field(None, description="n_shot in the test; None: n_shot")
+    flip_test: bool = Field(False, description="features are means over an image and its mirror")
+
+
+class TrainingParams(_EpisodeParams):
+    """How a network is trained, and the episodes it is judged on."""
 
     epochs: Count = Field(1, description="a validation follows each")
     episodes: Count = Field(100, description="training episodes of an epoch")
+    init: Literal["normal", "kaiming"] = Field(
+        "normal", description="convolutions at first: normal, N(0, 1) like the original, or kaiming"
+    )
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="sgd or adam")
     lr: Positive = Field(1e-3, description="learning rate at first")
     momentum: _Fraction = Field(0.9, description="of sgd")
@@ -103,20 +93,12 @@ class TrainingParams(DataParams):
         "step", description="how the learning rate falls: step, or cosine down to nothing"
     )
     lr_step: Count = Field(20, description="epochs between two steps of the learning rate")
-    lr_gamma: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="factor of the learning rate at each step"
-    )
+    lr_gamma: Annotated[_Fraction, Field(gt=0)] = Field(0.5, description="factor of each such step")
     lr_warmup: Whole = Field(0, description="epochs in which the learning rate rises to lr")
     episodes_per_step: Count = Field(1, description="episodes whose gradients are averaged")
-    ema: Share = Field(
-        0.0, description="decay of the average over steps whose weights are kept; 0: the last ones"
-    )
-    pretrain_epochs: Whole = Field(
-        0, description="epochs as a classifier of all training classes, before the episodes"
-    )
-    pretrain_lr: Positive | None = Field(
-        None, description="learning rate of that classifier; None: lr"
-    )
+    ema: Share = Field(0.0, description="decay of a running average of the weights; 0: no average")
+    pretrain_epochs: Whole = Field(0, description="epochs as a classifier before the episodes")
+    pretrain_lr: Positive | None = Field(None, description="that classifier's lr; None: lr")
     pretrain_head: Literal["linear", "cosine"] = Field(
         "linear", description="what that classifier scores classes by: linear or cosine"
     )
@@ -126,29 +108,39 @@ class TrainingParams(DataParams):
     seed: Whole = Field(0, description="of all random numbers: same seed, same results")
 
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto",
-        description="of the extractor in training: float32, bfloat16, or auto for the faster one",
+        "auto", description="of the extractor in training: float32, bfloat16, or auto: the faster"
     )
-    channels_last: bool | None = Field(
-        None, description="memory layout of images; None: where it is faster"
-    )
+    channels_last: bool | None = Field(None, description="layout of images; None: the faster one")
     compile: bool | None = Field(None, description="by torch.compile; None: where it pays")
 
     n_way_test: Several = Field(5, description="classes of a validation or test episode")
-    n_shot_test: Count | None = Field(
-        None, description="support images per class there; None: as in training"
-    )
     n_query_test: Count = Field(15, description="query images per class there")
     episodes_val: Count = Field(200, description="validation episodes that choose the best epoch")
-    flip_test: bool = Field(
-        False, description="whether features are means over an image and its mirror image"
-    )
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()
         if self.lr_warmup > self.epochs:
             words = f"lr_warmup={self.lr_warmup} is longer than the training, epochs={self.epochs}"
             yield f"{words}: lower it"
+
+
+class HallucinationParams(TrainingParams):
+    """What hallucination alone needs."""
+
+    mix_queries: bool = Field(
+        False, description="queries too are mixed with hallucinated features, like the original's"
+    )
+    residual: bool = Field(False, description="hallucinated features start as copies of the real")
+    hallucinator_lr: Positive | None = Field(None, description="the hallucinator's lr; None: lr")
+
+
+class AdversarialParams(TrainingParams):
+    """What the adversarial methods alone need."""
+
+    gan_lr: Positive = Field(1e-4, description="generator's and discriminator's lr, by Adam")
+    fake_weight: Positive | None = Field(
+        None, description="of hallucinated episodes' loss; None: 0.5 / the generator's loss"
+    )
 
 
 USED_BY = {
@@ -169,56 +161,23 @@ _FAKES_OF_AFHN = 50  # per class in the test, where they train a classifier
 
 _COSINE_HEAD_SCALE = 10.0  # initial value; it is learned
 
-# What is about a run's episodes and says nothing to a classifier of all classes.
-_OF_EPISODES = {"n_way", "n_shot", "n_query", "n_shot_test", "batches", "flip_test"} | {
-    "distance",
-    "distance_scale",
-    "distance_normalise",
-}
-
 _GONE = {"gan_weight": 0.1}  # fields of earlier versions: a run that has the default is still one
 
 
-class Spec(TrainingParams):
+class Spec(HallucinationParams, AdversarialParams):
     """One training run: all that decides its weights, and nothing else."""
 
-    method: Literal["prototypical", "hallucination", "adversarial", "classification"] = Field(
-        "prototypical",
-        description="prototypical, hallucination, adversarial, or classification for pretraining",
+    method: _Method = Field(
+        "prototypical", description="prototypical, hallucination, adversarial or classification"
     )
     n_classes: Whole = Field(0, description="classification: of the training split, all of them")
-    n_aug: Whole = Field(
-        0, description="hallucination: hallucinated features per support in training, M"
-    )
-    n_aug_test: Whole | None = Field(
-        None, description="hallucinated features per support in the test; None: as in training"
-    )
-    mix_queries: bool = Field(
-        False,
-        description="hallucination: queries too are mixed with hallucinated features, as in the "
-        "original",
-    )
-    residual: bool = Field(
-        False,
-        description="hallucination: hallucinated features start as copies of the real one",
-    )
-    hallucinator_lr: Positive | None = Field(
-        None, description="hallucination: the hallucinator's learning rate at first; None: lr"
-    )
+    n_aug: Whole = Field(0, description="M, hallucinated features per support in training")
+    n_aug_test: Whole | None = Field(None, description="M in the test; None: as in training")
     variant: Literal["original", "afhn"] = Field(
         "original", description="adversarial: the original report's, or afhn as it was published"
     )
-    gan_lr: Positive = Field(
-        1e-4, description="adversarial: learning rate of generator and discriminator, by Adam"
-    )
-    fake_weight: Positive | None = Field(
-        None,
-        description="adversarial: of hallucinated episodes' loss; None: 0.5 / the generator's loss",
-    )
     extractor_epochs: Count | None = Field(
-        None,
-        description="afhn: epochs of the Problem 1 run whose extractor is frozen; None: as many "
-        "as here",
+        None, description="afhn: epochs of Problem 1's run, whose extractor is frozen; None: epochs"
     )
 
     @model_validator(mode="before")
@@ -234,12 +193,14 @@ class Spec(TrainingParams):
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()
+        changed = self.model_dump(exclude_defaults=True)
         for name, methods in USED_BY.items():
-            default = 0 if name == "n_aug_test" else type(self).model_fields[name].default
-            if self.method not in methods and getattr(self, name) != default:
+            if self.method not in methods and changed.get(
+                name
+            ):  # n_aug_test: 0 where there is none
                 yield f"method '{self.method}' does not use {name}: leave it out"
         for name, variant in _USED_BY_VARIANT.items():
-            if self.method == "adversarial" and self.variant != variant and getattr(self, name):
+            if self.method == "adversarial" and self.variant != variant and name in changed:
                 yield f"variant '{self.variant}' does not use {name}: leave it out"
         if self.method == "classification" and self.n_classes < 2:
             yield "method 'classification' needs n_classes, 2 or more"
@@ -247,8 +208,7 @@ class Spec(TrainingParams):
     @classmethod
     def from_stored(cls, values: dict[str, Any]) -> Self:
         """The spec of a run that may be older than this version; errors are those of ``check``."""
-        known = {k: v for k, v in {**values}.items() if (k, v) not in _GONE.items()}
-        return cls.check(known)
+        return cls.check({k: v for k, v in values.items() if (k, v) not in _GONE.items()})
 
     def start(self, n_classes: int, n_images: int) -> Self | None:
         """The run whose weights this one starts from: a classifier, for AFHN Problem 1; or none.
@@ -267,7 +227,8 @@ class Spec(TrainingParams):
         One for all runs of a recipe, whatever their method, episodes and distance: its batches
         are 20-way with 6 images a class, an epoch has as many images as there are.
         """
-        recipe = self.model_dump(include=set(TrainingParams.model_fields) - _OF_EPISODES)
+        of_episodes = set(_EpisodeParams.model_fields) - set(DataParams.model_fields)
+        recipe = self.model_dump(include=set(TrainingParams.model_fields) - of_episodes)
         n_way, n_query = min(20, n_classes), 5
         changes = {
             "method": "classification",

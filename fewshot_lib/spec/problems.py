@@ -1,14 +1,16 @@
 """The report's problems: the parameters of each notebook and the runs they stand for."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import Field
 
 from fewshot_lib.spec.parameters import (
     USED_BY,
+    AdversarialParams,
     Count,
     Distance,
+    HallucinationParams,
     Positive,
     Several,
     Spec,
@@ -27,7 +29,7 @@ class ReportParams(TrainingParams):
     def spec(self, **changes) -> Spec:
         """The run of these parameters, with some of them changed.
 
-        What its method does not use is left out.
+        Without changes it is Problem 1's main run. What its method does not use is left out.
         """
         method = changes.get("method", "prototypical")
         values = {
@@ -36,6 +38,9 @@ class ReportParams(TrainingParams):
             if name in Spec.model_fields and method in USED_BY.get(name, {method})
         }
         return Spec.check(values | changes)
+
+    def main_spec(self) -> Spec:
+        return self.spec()
 
     def seed_specs(
         self, specs: Mapping[Any, Spec], n_seeds: int | None = None
@@ -58,9 +63,7 @@ class _CompareParams(ReportParams):
     n_way_compare: Several = Field(5, description="n_way of the compared runs")
     n_query_compare: Count | None = Field(None, description="n_query of the compared runs")
     episodes_compare: Count = Field(100, description="episodes of the compared runs")
-    n_seeds_compare: Count | None = Field(
-        None, description="n_seeds of the compared runs; None: n_seeds"
-    )
+    n_seeds_compare: Count | None = Field(None, description="n_seeds of these; None: n_seeds")
 
     @property
     def compare_seeds(self) -> int:
@@ -80,21 +83,10 @@ class _CompareParams(ReportParams):
         return self.compare_spec(n_shot=n_shot, n_shot_test=n_shot)
 
 
-class _HallucinationParams(ReportParams):
+class _MapParams(HallucinationParams, ReportParams):
     """Problem 2's network, and maps of what it hallucinates."""
 
-    n_aug: Count = Field(
-        200, description="hallucinated features per support in training, the report's M"
-    )
-    mix_queries: bool = Field(
-        False, description="queries too are mixed with hallucinated features, as in the original"
-    )
-    residual: bool = Field(
-        False, description="whether hallucinated features start as copies of the real one"
-    )
-    hallucinator_lr: Positive | None = Field(
-        None, description="the hallucinator's learning rate at first; None: lr"
-    )
+    n_aug: Count = Field(200, description="M, hallucinated features per support in training")
     tsne_classes: Several = Field(5, description="classes on a feature map")
     tsne_images: Several = Field(20, description="images of each class on a feature map")
     tsne_fakes: Count = Field(3, description="hallucinated features of each image on it")
@@ -103,26 +95,16 @@ class _HallucinationParams(ReportParams):
 class Problem1(_CompareParams):
     """Prototypical Network: a main run, three distances, several numbers of shots."""
 
-    distances: list[Distance] = Field(
-        ["euclidean", "cosine", "parametric"], description="compared in 1.2"
-    )
+    distances: list[Distance] = Field([*get_args(Distance)], description="compared in 1.2")
     cosine_scale: Positive | None = Field(
         None, description="distance_scale of the cosine in 1.2; None: unscaled, as the original"
     )
     shots: list[Count] = Field([1, 5, 10], description="values of K that are compared in 1.3")
 
-    def main_spec(self) -> Spec:
-        return self.spec()
-
     def distance_specs(self) -> dict[str, Spec]:
         """Distance name to run, all else equal."""
-        scales = {"cosine": self.cosine_scale}
-        return {
-            name: self.compare_spec(
-                distance=name, distance_scale=scales.get(name, self.distance_scale)
-            )
-            for name in self.distances
-        }
+        scales = dict.fromkeys(self.distances, self.distance_scale) | {"cosine": self.cosine_scale}
+        return {d: self.compare_spec(distance=d, distance_scale=scales[d]) for d in self.distances}
 
     def shot_specs(self) -> dict[int, Spec]:
         return {k: self.shot_spec(k) for k in self.shots}
@@ -132,26 +114,20 @@ class Problem1(_CompareParams):
         return [self.main_spec(), *self.distance_specs().values(), *self.shot_specs().values()]
 
 
-class Problem2(_CompareParams, _HallucinationParams):
+class Problem2(_CompareParams, _MapParams):
     """Data hallucination: a main run beside Problem 1's, and several M."""
 
     n_aug_test: Count | None = Field(None, description="M in the test; None: as in training")
-    n_augs: list[Whole] = Field(
-        [0, 1, 10, 50, 100, 200], description="values of M that are compared in 2.3"
-    )
+    n_augs: list[Whole] = Field([0, 1, 10, 50, 100, 200], description="values of M in 2.3")
 
     def main_spec(self) -> Spec:
         return self.spec(method="hallucination")
 
-    def baseline_spec(self) -> Spec:
-        """Problem 1's main run: equal training without hallucination."""
-        return self.spec()
-
     def aug_specs(self) -> dict[int, Spec]:
         """M to run, trained and tested with as many; M = 0 is Problem 1's method."""
-        return {m: self.aug_spec(m) for m in self.n_augs}
+        return {m: self._aug_spec(m) for m in self.n_augs}
 
-    def aug_spec(self, n_aug: int, **changes) -> Spec:
+    def _aug_spec(self, n_aug: int, **changes) -> Spec:
         if not n_aug:
             return self.compare_spec()
         return self.compare_spec(method="hallucination", n_aug=n_aug, n_aug_test=n_aug, **changes)
@@ -159,41 +135,31 @@ class Problem2(_CompareParams, _HallucinationParams):
     def query_specs(self) -> dict[str, Spec]:
         """Queries as they are, and mixed as supports are, at the largest of the compared M."""
         return {
-            name: self.aug_spec(max(self.n_augs), mix_queries=mixed)
+            name: self._aug_spec(max(self.n_augs), mix_queries=mixed)
             for name, mixed in (("queries as they are", False), ("queries mixed", True))
         }
 
     def all_specs(self) -> list[Spec]:
         """The runs of this problem, of the first seed; K = 1 and 5 are compared with M."""
         shots = [self.shot_spec(k) for k in (1, 5)]
-        return [self.main_spec(), self.baseline_spec(), *self.aug_specs().values(), *shots]
+        return [self.main_spec(), self.spec(), *self.aug_specs().values(), *shots]
 
 
-class Problem3(_HallucinationParams):
+class Problem3(AdversarialParams, _MapParams):
     """Improved hallucination: both variants beside Problems 1 and 2."""
 
-    epochs_before: Count | None = Field(
-        None, description="epochs of Problems 1 and 2; None: as many as here"
-    )
-    gan_lr: Positive = Field(
-        1e-4, description="learning rate of generator and discriminator, by Adam"
-    )
-    fake_weight: Positive | None = Field(
-        None, description="of hallucinated episodes' loss; None: 0.5 / the generator's loss"
-    )
+    epochs_before: Count | None = Field(None, description="of Problems 1 and 2; None: epochs")
     afhn_epochs: Count | None = Field(
         None, description="epochs of AFHN on frozen features; None: as many as here"
     )
 
     def main_spec(self) -> Spec:
-        return self.adversarial_spec("original")
+        return self.spec(method="adversarial")
 
-    def adversarial_spec(self, variant: str) -> Spec:
-        if variant == "original":
-            return self.spec(method="adversarial")
+    def afhn_spec(self) -> Spec:
         return self.spec(
             method="adversarial",
-            variant=variant,
+            variant="afhn",
             fake_weight=None,
             epochs=self.afhn_epochs or self.epochs,
             extractor_epochs=self.epochs_before or self.epochs,
@@ -205,8 +171,8 @@ class Problem3(_HallucinationParams):
         return {
             "Problem 1": self.spec(**before),
             "Problem 2": self.spec(method="hallucination", **before),
-            "Problem 3": self.adversarial_spec("original"),
-            "AFHN": self.adversarial_spec("afhn"),
+            "Problem 3": self.main_spec(),
+            "AFHN": self.afhn_spec(),
         }
 
     def all_specs(self) -> list[Spec]:
@@ -214,11 +180,7 @@ class Problem3(_HallucinationParams):
         return list(self.specs().values())
 
 
-PROBLEMS: dict[str, type[ReportParams]] = {
-    "problem1": Problem1,
-    "problem2": Problem2,
-    "problem3": Problem3,
-}
+PROBLEMS = {"problem1": Problem1, "problem2": Problem2, "problem3": Problem3}
 NOTEBOOKS = {
     "problem1": "1_prototypical_network",
     "problem2": "2_data_hallucination",
@@ -231,7 +193,7 @@ def headline_specs(params: dict[str, ReportParams]) -> dict[str, Spec]:
     """The main run of every finished problem, and Problem 3's other variant."""
     specs = {f"Problem {name[-1]}": p.main_spec() for name, p in params.items()}
     if "problem3" in params:
-        specs["AFHN"] = params["problem3"].adversarial_spec("afhn")
+        specs["AFHN"] = params["problem3"].afhn_spec()
     return specs
 
 

@@ -6,10 +6,10 @@ differs from the models' defaults.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from fewshot_lib.errors import InputError, did_you_mean
-from fewshot_lib.files import project_root
+from fewshot_lib.files import from_root, project_root
 from fewshot_lib.spec.namespace import given_names
 from fewshot_lib.spec.parameters import DataParams
 from fewshot_lib.spec.problems import PROBLEMS, ReportParams
@@ -31,9 +31,8 @@ def load_params(
     Raises:
         InputError: profile, key or value is wrong; names the file it comes from.
     """
-    known = {field for name in names for field in PROBLEMS[name].model_fields}
-    changes = _read_settings(settings, known)
-    return {name: _problem_params(profile, name, _own(name, changes)) for name in names}
+    changes = _read_settings(settings)
+    return {name: _problem_params(profile, name, _own(name, changes, names)) for name in names}
 
 
 def notebook_params(name: str, namespace: Mapping[str, Any]) -> ReportParams:
@@ -50,15 +49,8 @@ def notebook_params(name: str, namespace: Mapping[str, Any]) -> ReportParams:
     """
     given, fields = given_names(namespace, first="profile"), PROBLEMS[name].model_fields
     profile = given.pop("profile", None)
-    changes = {
-        key: value
-        for key, value in given.items()
-        if value is not None
-        or key not in fields
-        or (fields[key].default is None and key != "data_dir")
-    }
-    if isinstance(changes.get("data_dir"), str):
-        changes["data_dir"] = absolute(changes["data_dir"], project_root())
+    no_value = {key for key, field in fields.items() if field.default is not None} | {"data_dir"}
+    changes = {k: v for k, v in given.items() if v is not None or k not in no_value}
     return _problem_params(profile, name, changes)
 
 
@@ -84,17 +76,8 @@ def read_params(source: str, data_dir: str | None, settings: Iterable[str]) -> D
     Raises:
         InputError: source, key or value is wrong.
     """
-    known = get_args(DataParams.model_fields["source"].annotation)
-    if source not in known:
-        raise InputError(f"unknown source '{source}'{did_you_mean(source, known)}")
     folder = [] if data_dir is None else [f"data_dir={data_dir}"]
-    values = _read_settings([*folder, *settings], DataParams.model_fields.keys() - {"source"})
-    return DataParams.check({"source": source} | values)
-
-
-def absolute(folder: str, base: Path) -> str:
-    """The folder's whole path, where a relative one starts at ``base``."""
-    return str((base / Path(folder).expanduser()).resolve())
+    return DataParams.check(_read_settings([f"source={source}", *folder, *settings]))
 
 
 def _problem_params(profile: str, name: str, changes: dict[str, Any]) -> ReportParams:
@@ -102,16 +85,20 @@ def _problem_params(profile: str, name: str, changes: dict[str, Any]) -> ReportP
 
     Together, not one after the other: a profile may need a data_dir that only the changes give.
     """
-    folder = _profile_folder(profile)
+    root = project_root() / "params"
+    profiles = [path.name for path in root.glob("*") if path.is_dir()]
+    if profile not in profiles:
+        raise InputError(f"unknown profile '{profile}'{did_you_mean(str(profile), profiles)}")
+    folder = root / profile
     own = _read_file(folder / f"{name}.yaml")
     if own.pop("profile", profile) != profile:
         raise InputError(f"params/{profile}/{name}.yaml names another profile: profile: {profile}")
-    common = _own(name, _read_file(folder / _COMMON)) if (folder / _COMMON).is_file() else {}
-    values = common | own
+    common = _read_file(folder / _COMMON) if (folder / _COMMON).is_file() else {}
+    values = _own(name, common, PROBLEMS) | own | changes
     if isinstance(values.get("data_dir"), str):
-        values["data_dir"] = absolute(values["data_dir"], project_root())
+        values["data_dir"] = str(from_root(values["data_dir"]).resolve())
     try:
-        params = PROBLEMS[name].check(values | changes)
+        params = PROBLEMS[name].check(values)
         missing = params.data_dir is not None and not Path(params.data_dir).is_dir()
         if missing and not params.download:
             raise InputError(f"data_dir: there is no folder {params.data_dir}")
@@ -121,9 +108,9 @@ def _problem_params(profile: str, name: str, changes: dict[str, Any]) -> ReportP
     return params
 
 
-def _own(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Those that the problem has, and those that no problem has: they are refused later."""
-    others = {field for model in PROBLEMS.values() for field in model.model_fields}
+def _own(name: str, values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Values that the problem has, and those that none of the names has: they are refused later."""
+    others = {field for other in names for field in PROBLEMS[other].model_fields}
     return {k: v for k, v in values.items() if k in PROBLEMS[name].model_fields or k not in others}
 
 
@@ -135,14 +122,6 @@ def profile_titles() -> dict[str, str]:
     }
 
 
-def _profile_folder(profile: str) -> Path:
-    root = project_root() / "params"
-    profiles = [path.name for path in root.glob("*") if path.is_dir()]
-    if profile not in profiles:
-        raise InputError(f"unknown profile '{profile}'{did_you_mean(str(profile), profiles)}")
-    return root / profile
-
-
 def _read_file(path: Path) -> dict[str, Any]:
     """Names and values of a profile's file."""
     shown = f"params/{path.parent.name}/{path.name}"
@@ -151,35 +130,26 @@ def _read_file(path: Path) -> dict[str, Any]:
     values = read_yaml(path.read_text(encoding="utf-8"), shown) or {}
     if not isinstance(values, dict):
         raise InputError(f"{shown}: expected lines of the form 'name: value'")
-    if not all(isinstance(key, str) for key in values):
-        raise InputError(f"{shown}: parameter names must be text")
     return values
 
 
-def _read_settings(settings: Iterable[str], known: Iterable[str]) -> dict[str, Any]:
-    """``key=value`` pairs as a dict, the values read as YAML; folders start at the shell's.
+def _read_settings(settings: Iterable[str]) -> dict[str, str]:
+    """``key=value`` pairs as a dict, the values still text; folders start at the shell's.
 
     Raises:
-        InputError: names all that are unknown, given twice or have no value.
+        InputError: names all that are given twice or have no value.
     """
     changes, wrong = {}, []
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        key = key.strip()
+        key, equals, text = (part.strip() for part in setting.partition("="))
         if not equals:
             wrong.append(f"--set {setting}: expected the form key=value")
-        elif key not in known:
-            wrong.append(f"--set {key}: unknown parameter{did_you_mean(key, known)}")
         elif key in changes:
             wrong.append(f"{key} is given twice: give it once")
+        elif key == "data_dir":
+            changes[key] = str(Path(text).expanduser().resolve())
         else:
-            changes[key] = _read_value(key, text.strip())
+            changes[key] = text
     if wrong:
         raise InputError("; ".join(wrong))
     return changes
-
-
-def _read_value(key: str, text: str) -> Any:
-    if key != "data_dir":
-        return read_yaml(text, f"--set {key}", key)
-    return None if text in ("null", "None") else absolute(text, Path.cwd())

@@ -73,7 +73,7 @@ def test_the_best_of_one_problem_is_its_main_run(runs, problem):
 
 
 def test_afhn_takes_part_in_the_whole_report_but_is_not_problem_3(runs, params):
-    afhn = run(params["problem3"].adversarial_spec("afhn"))
+    afhn = run(params["problem3"].afhn_spec())
     set_accuracy(afhn.folder, 0.9)
     assert find() == afhn.folder / WEIGHTS
     assert find(problem=3) == runs["problem3"].folder / WEIGHTS

@@ -88,13 +88,16 @@ def test_the_default_source_needs_no_folder(project):
 
 
 WRONG = {
-    "source": (["foldr"], "unknown source 'foldr' (did you mean 'folder'?)"),
+    "source": (["foldr"], "source='foldr': Input should be 'glyphs', "),
     "no folder given": (["folder"], "source 'folder' needs its folder: set data_dir"),
-    "name": (["glyphs", "--set", "imagesize=32"], "--set imagesize: unknown parameter (did you"),
-    "not a field": (["glyphs", "--set", "n_way=5"], "--set n_way: unknown parameter"),
-    "the source": (["glyphs", "--set", "source=folder"], "--set source: unknown parameter"),
+    "name": (
+        ["glyphs", "--set", "imagesize=32"],
+        "unknown parameter 'imagesize' (did you mean 'image_size'",
+    ),
+    "not a field": (["glyphs", "--set", "n_way=5"], "unknown parameter 'n_way'"),
+    "the source": (["glyphs", "--set", "source=folder"], "source is given twice"),
     "form": (["glyphs", "--set", "image_size"], "--set image_size: expected the form key=value"),
-    "yaml": (["glyphs", "--set", "val_classes=[a"], "--set val_classes, line 1: "),
+    "yaml": (["glyphs", "--set", "val_classes=[a"], "val_classes='[a': YAML, line 1: "),
     "value": (["glyphs", "--set", "image_size=8"], "image_size=8: "),
     "twice": (["folder", "--data-dir", "a", "--set", "data_dir=b"], "data_dir is given twice"),
     "not used": (["glyphs", "--set", "val_classes=0.3"], "source 'glyphs' does not use val_cl"),

@@ -53,7 +53,7 @@ def test_the_one_shot_run_is_shared_by_both_tables():
 
 def test_runs_are_shared_between_the_problems():
     first, second, third = Problem1.check({}), Problem2.check({}), Problem3.check({"gan_lr": 0.5})
-    assert second.baseline_spec() == first.main_spec() == third.specs()["Problem 1"]
+    assert second.spec() == first.main_spec() == third.specs()["Problem 1"]
     assert third.specs()["Problem 2"] == second.main_spec()
     assert third.specs()["Problem 3"] == third.main_spec()
     assert second.aug_specs()[0] == first.distance_specs()["euclidean"]

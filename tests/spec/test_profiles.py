@@ -87,10 +87,12 @@ def test_a_setting_applies_where_the_field_exists(project):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("epoch=3", "--set epoch: unknown parameter .*'epochs'"),
+        ("epoch=3", "problem1 and what is given by name: unknown parameter .*'epochs'"),
         ("epochs", "expected the form key=value"),
         ("epochs=many", "epochs='many'"),
-        ("epochs=[1", "--set epochs, line 1"),
+        ("epochs=[1", r"epochs='\[1': YAML, line 1"),
+        ("epochs=", "epochs=''"),
+        ("n_aug=3", "unknown parameter 'n_aug'"),
         ("n_way=1", "n_way=1"),
     ],
 )
@@ -105,7 +107,7 @@ def test_bad_settings(project, setting, message):
     [
         ("epoch: 3", "params/quick, problem1: unknown parameter 'epoch' .*'epochs'"),
         ("- a", "params/quick/problem1.yaml: expected lines"),
-        ("1: 2", "names must be text"),
+        ("1: 2", "params/quick, problem1: unknown parameter '1'"),
         ("lr: 0", "params/quick, problem1: lr=0"),
         ("profile: paper", "params/quick/problem1.yaml names another profile: profile: quick"),
     ],
@@ -241,7 +243,7 @@ def test_a_notebook_without_a_profile_is_told_which_there_are():
 @pytest.fixture
 def images(tmp_path, monkeypatch) -> Path:
     """A folder of images where the project's sweeps look for them."""
-    monkeypatch.setattr("fewshot_lib.experiments.sweeps.plan.project_root", lambda: tmp_path)
+    monkeypatch.setattr("fewshot_lib.experiments.sweeps.plan.from_root", tmp_path.joinpath)
     folder = tmp_path / "data" / "mini_imagenet"
     folder.mkdir(parents=True)
     return folder

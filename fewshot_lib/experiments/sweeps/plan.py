@@ -10,10 +10,9 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from fewshot_lib.errors import InputError, did_you_mean
-from fewshot_lib.files import project_root
+from fewshot_lib.files import from_root
 from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.parameters import Count, Positive, Spec
-from fewshot_lib.spec.profiles import absolute
 from fewshot_lib.spec.yaml_text import read_yaml
 
 _FIELDS = ("base", "grid", "list", "sample", "trials", "batch", "seeds")
@@ -122,7 +121,7 @@ class Plan:
         if not all(isinstance(key, str) for key in values):
             raise InputError(f"{self.name}: parameter names must be text")
         if isinstance(values.get("data_dir"), str):
-            values["data_dir"] = absolute(values["data_dir"], project_root())
+            values["data_dir"] = str(from_root(values["data_dir"]).resolve())
         seeds = [{"seed": seed} for seed in self.file.seeds] or [{}]
         try:
             return Setting(changes, [Spec.check(values | seed) for seed in seeds])
