@@ -5,24 +5,18 @@ from pathlib import Path
 
 import click
 
-from fewshot_lib.cli.options import calibrated_option, choose_network, run_options
+from fewshot_lib.cli.options import PATH, network_options
 
 
 @click.command()
-@run_options
-@click.option(
-    "--support",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="One folder per class, with one or more images each.",
-)
+@network_options
+@click.option("--support", required=True, type=PATH, metavar="DIR", help="One folder per class.")
 @click.option(
     "--query",
     "places",
     required=True,
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR_OR_FILE",
     help="Images to classify; can be given several times.",
 )
@@ -30,19 +24,12 @@ from fewshot_lib.cli.options import calibrated_option, choose_network, run_optio
     "--output",
     default="predictions.csv",
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="The table; a page with the images goes beside it.",
 )
-@calibrated_option
 def classify(
-    run: str | None,
-    profile: str | None,
-    problem: int | None,
-    support: Path,
-    places: tuple[Path, ...],
-    output: Path,
-    calibrated: bool,
+    weights: Path, calibrated: bool, support: Path, places: tuple[Path, ...], output: Path
 ) -> None:
     """Classify photographs by a few examples of each class.
 
@@ -50,7 +37,6 @@ def classify(
     the images. Query images in folders named like the classes are scored. Probabilities are the
     network's own: at 0.9 it need not be right nine times in ten.
     """
-    weights = choose_network(run, profile, problem)
     from fewshot_lib.experiments import classify as tool
     from fewshot_lib.files import write_text
     from fewshot_lib.learning.weights import load_trained

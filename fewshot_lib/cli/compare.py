@@ -4,21 +4,13 @@ from pathlib import Path
 
 import click
 
+from fewshot_lib.cli.options import PATH, episodes_option
+
 
 @click.command()
 @click.argument("runs", nargs=-1, metavar="RUN_OR_REPORT...")
-@click.option(
-    "--episodes",
-    type=click.IntRange(min=2),
-    default=600,
-    show_default=True,
-    help="Test episodes behind each accuracy.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    help="HTML file [default: reports/compare.html].",
-)
+@episodes_option
+@click.option("--output", type=PATH, help="HTML file [default: reports/compare.html].")
 def compare(runs: tuple[str, ...], episodes: int, output: Path | None) -> None:
     """Show finished runs beside each other on one page.
 

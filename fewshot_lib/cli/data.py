@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from fewshot_lib.cli.options import Explained
+from fewshot_lib.cli.options import PATH, Explained, set_option
 
 
 @click.command(cls=Explained)
 @click.argument("name")
 @click.option("--data-dir", metavar="DIR", help="Folder of the images.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
+@set_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.png",
     help="Sheet of examples [default: reports/data/NAME.png].",
 )

@@ -2,13 +2,13 @@
 
 import click
 
-from fewshot_lib.cli.options import Explained, engine_options
+from fewshot_lib.cli.options import Explained, engine_options, set_option
 
 
 @click.command(cls=Explained)
 @click.argument("profile", default="quick")
 @click.option("--only", multiple=True, metavar="PROBLEM", help="Run these alone: problem1,problem2")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
+@set_option
 @click.option(
     "--output",
     metavar="FOLDER",

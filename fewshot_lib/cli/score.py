@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from fewshot_lib.cli.options import PATH
+
 
 @click.command()
-@click.argument("predictions", type=click.Path(path_type=Path))
-@click.argument("truth", type=click.Path(path_type=Path))
+@click.argument("predictions", type=PATH)
+@click.argument("truth", type=PATH)
 def score(predictions: Path, truth: Path) -> None:
     """Print the accuracy of predicted test cases.
 

@@ -4,23 +4,13 @@ from pathlib import Path
 
 import click
 
-from fewshot_lib.cli.options import Explained, engine_options
+from fewshot_lib.cli.options import PATH, Explained, engine_options, episodes_option
 
 
 @click.command(cls=Explained)
-@click.argument("params", type=click.Path(path_type=Path), metavar="PARAMS.yaml")
-@click.option(
-    "--episodes",
-    type=click.IntRange(min=2),
-    default=600,
-    show_default=True,
-    help="Test episodes behind each accuracy.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Folder [default: reports/sweeps/NAME of the file].",
-)
+@click.argument("params", type=PATH, metavar="PARAMS.yaml")
+@episodes_option
+@click.option("--output", type=PATH, help="Folder [default: reports/sweeps/NAME of the file].")
 @engine_options
 def sweep(params: Path, episodes: int, output: Path | None) -> None:
     """Train every setting of PARAMS.yaml and rank them.
