@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from fewshot_lib.data.bank import ImageBank
-from fewshot_lib.experiments.status import COMPLETE, FAILED, Status
+from fewshot_lib.experiments.ledger import COMPLETE, FAILED, Status
 from fewshot_lib.notebook.maps import map_html
 from fewshot_lib.report.pages import Page, write_index
 from fewshot_lib.report.render import render_notebook

@@ -6,14 +6,13 @@ Nothing here needs torch, so that a misspelt name is answered at once.
 import json
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from fewshot_lib.errors import InputError, did_you_mean
 from fewshot_lib.files import project_root, runs_folder
 
 SPEC, RESULT = "spec.yaml", "result.json"  # every run has the first, a finished one both
 DATA = "data.txt"  # of a run: digest of the images it is made from
-STATUS = "run.json"  # every report
+STATUS = "run.json"  # every report, which keeps its accuracies in a RESULT too
 HEADLINE = "headline.json"  # a complete one
 _BEST = "best"  # run of a report
 _FOR_PHOTOGRAPHS = ("tuned", "laptop")  # profiles on mini-ImageNet, the best first
@@ -38,38 +37,8 @@ def find_folder(name: str) -> Path:
     hashes = [p.parent.name for p in runs_folder().glob(f"*/{RESULT}")]
     known = [p.parent.name for p in reports.glob(f"*/{STATUS}")]
     known += get_close_matches(path.name, hashes, n=1)
-    hint = did_you_mean(path.name, known) if known else ""
+    hint = did_you_mean(path.name, known) if known else " (make a report: fewshot report)"
     raise InputError(f"there is no run or report '{name}'{hint}")
-
-
-def _report_folder(profile: str) -> Path:
-    """The report of this name.
-
-    Raises:
-        InputError: there is none.
-    """
-    reports = project_root() / "reports"
-    if not (reports / profile / STATUS).is_file():
-        there = [path.parent.name for path in reports.glob(f"*/{STATUS}")]
-        hint = did_you_mean(profile, there) if there else f" (make it: fewshot report {profile})"
-        raise InputError(f"there is no report '{profile}'{hint}")
-    return reports / profile
-
-
-def read_notebooks(report: Path) -> dict[str, dict[str, Any]]:
-    """What the report's ``run.json`` tells of each notebook, by name.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    path = report / STATUS
-    try:
-        notebooks = json.loads(path.read_text("utf-8"))["notebooks"]
-        if all(isinstance(entry, dict) for entry in notebooks.values()):
-            return notebooks
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise InputError(f"{path} is damaged: make the report again")
 
 
 def shipped_file(report: Path, run: str) -> Path:
@@ -117,6 +86,6 @@ def find_network(run: str | None, profile: str | None, problem: int | None) -> P
     if not asked and (shipped := shipped_network()):
         return shipped
     if run in (None, _BEST):
-        return _report_folder(profile or "quick")
+        return find_folder(profile or "quick")
     path = Path(run).expanduser()
     return path if path.is_file() or path.is_dir() or path.suffix else find_folder(run)

@@ -1,7 +1,7 @@
-"""Which accuracies a report is made of: written down where they are computed.
+"""What a report tells of itself: how far it is, in ``run.json``, and all its accuracies.
 
 While a notebook of a report runs, ``FEWSHOT_RESULTS`` names a file that takes one JSON line for
-each accuracy. The report gathers them in its ``result.json``.
+each accuracy that is computed. The report gathers them in its ``result.json``.
 """
 
 import contextlib
@@ -9,18 +9,85 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import project_root, runs_folder, write_text
+from fewshot_lib.experiments.folders import RESULT, STATUS, find_folder
+from fewshot_lib.files import runs_folder, write_text
+from fewshot_lib.spec.problems import PROBLEMS, ReportParams
 
+WAITING, RUNNING, COMPLETE = "waiting", "running", "complete"
+FAILED, INTERRUPTED = "failed", "interrupted"
 _VARIABLE = "FEWSHOT_RESULTS"
-RESULTS = "result.json"
 
 # One accuracy: run and hash of its weights; mean, ci95 and n; and what it takes to judge again,
 # the name of a file of test cases or the arguments of ``Run.evaluate``.
 Accuracy = dict[str, Any]
+
+
+class Status:
+    """State of every notebook in one output folder, saved at each change.
+
+    Attributes:
+        profile: the profile this folder was last made from.
+        provenance: versions, device and the like, shown in the footer.
+        entries: name of a notebook to its state, file names, times and error.
+    """
+
+    def __init__(self, folder: Path, profile: str, provenance: dict[str, str]):
+        self.path, self.profile, self.provenance = folder / STATUS, profile, provenance
+        try:
+            self.entries = read_notebooks(folder)
+            for entry in self.entries.values():
+                if entry["state"] in (RUNNING, WAITING):  # and never came to its end
+                    entry["state"] = INTERRUPTED
+        except (InputError, KeyError):
+            self.entries = {}  # none there, or not ours: begin anew
+
+    def update(self, name: str, **fields: Any) -> None:
+        """Change one notebook's entry and save."""
+        self.entries[name] = self.entries.get(name, {}) | fields
+        self.save()
+
+    def start(self, name: str, **fields: Any) -> None:
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.entries[name] = fields | {"state": RUNNING, "started": started}
+        self.save()
+
+    def finish(self, name: str, state: str, error: str | None = None, **fields: Any) -> None:
+        ended = datetime.now(UTC)
+        seconds = (ended - datetime.fromisoformat(self.entries[name]["started"])).total_seconds()
+        times = {"ended": ended.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
+        self.update(name, state=state, error=error, **times, **fields)
+
+    def save(self) -> None:
+        content = {"profile": self.profile, "provenance": self.provenance}
+        content["notebooks"] = self.entries
+        write_text(self.path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_notebooks(report: Path) -> dict[str, dict[str, Any]]:
+    """What the report's ``run.json`` tells of each notebook, by name.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        notebooks = json.loads((report / STATUS).read_text("utf-8"))["notebooks"]
+        if all(isinstance(entry, dict) for entry in notebooks.values()):
+            return notebooks
+    raise InputError(f"{report / STATUS} is damaged: make the report again")
+
+
+def complete_params(notebooks: dict[str, dict[str, Any]]) -> dict[str, ReportParams]:
+    """Parameters of the problems that ``run.json`` calls complete, by name."""
+    return {
+        name: PROBLEMS[name].check(notebooks[name]["parameters"])
+        for name in PROBLEMS
+        if notebooks.get(name, {}).get("state") == COMPLETE
+    }
 
 
 def note_accuracy(
@@ -46,7 +113,7 @@ class Results:
     """``result.json`` of a report: the accuracies of each of its notebooks."""
 
     def __init__(self, folder: Path):
-        self.path = folder / RESULTS
+        self.path = folder / RESULT
         try:
             self.entries: dict[str, list[Accuracy]] = json.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError):
@@ -72,29 +139,24 @@ class Results:
         """
         found = {}
         for run in dict.fromkeys(entry["run"] for entry in self.entries.get(name, [])):
-            result = json.loads((runs_folder() / run / RESULTS).read_text("utf-8"))
+            result = json.loads((runs_folder() / run / RESULT).read_text("utf-8"))
             found[run] = {k: result.get(k) for k in ("finished", "commit", "threads", "seconds")}
         return found
 
 
 def read_accuracies(report: str) -> tuple[Path, dict[str, list[Accuracy]]]:
-    """The folder of a finished report, and its accuracies by notebook.
-
-    Args:
-        report: the folder, or the name of one in ``reports/``.
+    """The report of this name or path, and its accuracies by notebook.
 
     Raises:
         InputError: there is none, or it is damaged.
     """
-    folders = (Path(report).expanduser(), project_root() / "reports" / report)
-    folder = next((folder for folder in folders if (folder / RESULTS).is_file()), None)
-    if folder is None:
-        raise InputError(f"{report} is no report with a {RESULTS}: make it with 'fewshot report'")
+    folder = find_folder(report)
     try:
-        notebooks = json.loads((folder / RESULTS).read_text("utf-8"))
+        notebooks = json.loads((folder / RESULT).read_text("utf-8"))
         for entry in (entry for entries in notebooks.values() for entry in entries):
             float(entry["mean"]), float(entry["ci95"]), int(entry["n"])
             str(entry["run"]), str(entry["weights"])
         return folder, notebooks
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{folder / RESULTS} is damaged: make the report again") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        message = f"{folder / RESULT} is missing or damaged: make the report again"
+        raise InputError(message) from None

@@ -1,24 +1,18 @@
 """Finished runs as their folders tell of them, even where their data is gone."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.folders import (
-    RESULT,
-    SPEC,
-    STATUS,
-    find_folder,
-    read_notebooks,
-)
+from fewshot_lib.experiments.folders import RESULT, SPEC, STATUS, find_folder
+from fewshot_lib.experiments.ledger import complete_params, read_notebooks
 from fewshot_lib.experiments.runs import Run, finished_run
-from fewshot_lib.experiments.status import COMPLETE
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.checkpoints import HISTORY, WEIGHTS
 from fewshot_lib.spec.parameters import Spec
-from fewshot_lib.spec.problems import PROBLEMS, ReportParams, headline_specs
+from fewshot_lib.spec.problems import headline_specs
 from fewshot_lib.spec.yaml_text import read_yaml
 
 _RESULT_NUMBERS = ("best_epoch", "val_accuracy", "val_ci95", "seconds", "parameters")
@@ -50,6 +44,8 @@ def find_entries(names: Iterable[str]) -> tuple[list[Entry], list[str]]:
     for folder in map(find_folder, names):
         is_run = (folder / SPEC).is_file()
         runs = {"": read_run(folder)} if is_run else _main_runs(folder.resolve())
+        if not any(runs.values()):
+            raise InputError(f"report '{folder.name}' has no finished run: make the report again")
         for name, run in runs.items():
             if run is None:
                 gone[f"{name} of {folder.name}"] = None
@@ -62,34 +58,42 @@ def find_entries(names: Iterable[str]) -> tuple[list[Entry], list[str]]:
     return list(found.values()), list(gone)
 
 
-def _main_runs(report: Path) -> dict[str, Run | None]:
-    """The main run of each of a report's finished problems; None for one that is gone."""
-    runs = {name: _stored_run(spec) for name, spec in headline_specs(_params_of(report)).items()}
-    if not any(runs.values()):
-        raise InputError(f"report '{report.name}' has no finished run: make the report again")
-    return runs
+def weights_file(place: Path, problem: int | None = None) -> Path:
+    """The weights file at a place that ``folders.find_network`` has found.
 
-
-def complete_params(notebooks: dict[str, dict[str, Any]]) -> dict[str, ReportParams]:
-    """Parameters of the problems that ``run.json`` calls complete, by name."""
-    return {
-        name: PROBLEMS[name].check(notebooks[name]["parameters"])
-        for name in PROBLEMS
-        if notebooks.get(name, {}).get("state") == COMPLETE
-    }
-
-
-def _params_of(report: Path) -> dict[str, ReportParams]:
-    """Parameters of the report's finished problems, by name.
+    Args:
+        place: a weights file, a run's folder, or a report's, of which the main run with the
+            highest validation accuracy is meant.
+        problem: of which problem in the report.
 
     Raises:
-        InputError: its ``run.json`` is not as this version writes it.
+        InputError: the report has no finished run.
+    """
+    if not (place / STATUS).is_file():
+        return place / WEIGHTS if place.is_dir() else place
+    name, main_runs = f"Problem {problem}", _main_runs(place)
+    chosen = main_runs.values() if problem is None else [main_runs.get(name)]
+    runs = [run for run in chosen if run is not None]
+    if not runs:
+        what, only = ("", "") if problem is None else (f"{name} of ", f" --only problem{problem}")
+        raise InputError(
+            f"{what}report '{place.name}' is not finished: fewshot report {place.name}{only}"
+        )
+    return max(runs, key=lambda run: run.result["val_accuracy"]).folder / WEIGHTS
+
+
+def _main_runs(report: Path) -> dict[str, Run | None]:
+    """The main run of each of a report's finished problems; None for one that is gone.
+
+    Raises:
+        InputError: its ``run.json`` is not as this version writes it, or a run is damaged.
     """
     notebooks = read_notebooks(report)
     try:
-        return complete_params(notebooks)
-    except (AttributeError, KeyError, TypeError, InputError):
+        specs = headline_specs(complete_params(notebooks))
+    except (KeyError, TypeError, InputError):
         raise InputError(f"{report / STATUS} is damaged: make the report again") from None
+    return {name: _stored_run(spec) for name, spec in specs.items()}
 
 
 def _stored_run(spec: Spec) -> Run | None:
@@ -97,11 +101,8 @@ def _stored_run(spec: Spec) -> Run | None:
     try:
         run = finished_run(spec)
     except InputError:  # without the data the folder's name is not known
-        return max(
-            (run for run in _readable_runs() if run.spec == spec),
-            key=lambda run: (run.folder / RESULT).stat().st_mtime,
-            default=None,
-        )
+        same = [run for run in _readable_runs() if run.spec == spec]
+        return max(same, key=lambda run: (run.folder / RESULT).stat().st_mtime, default=None)
     if run is not None:
         _check_results(run)
     return run
@@ -110,10 +111,8 @@ def _stored_run(spec: Spec) -> Run | None:
 def _readable_runs() -> Iterator[Run]:
     """All finished runs of the project; damaged ones are passed over."""
     for path in runs_folder().glob(f"*/{RESULT}"):
-        try:
+        with contextlib.suppress(InputError):
             yield read_run(path.parent)
-        except InputError:
-            continue
 
 
 def read_run(folder: Path) -> Run:
@@ -126,17 +125,13 @@ def read_run(folder: Path) -> Run:
         raise InputError(
             f"run {folder.name} is not finished: make its report again, it goes on where it stopped"
         )
-    path = folder / SPEC
     try:
-        values = read_yaml(path.read_text("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise InputError(f"{path}: expected lines of the form 'name: value'")
-    try:
+        values = read_yaml((folder / SPEC).read_text("utf-8"), SPEC)
+        if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+            raise InputError(f"{SPEC}: expected lines of the form 'name: value'")
         run = Run(Spec.from_stored(values), folder)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    except (OSError, UnicodeDecodeError, InputError) as error:
+        raise InputError(f"run {folder}: {error}") from None
     _check_results(run)
     return run
 
@@ -154,33 +149,3 @@ def _check_results(run: Run) -> None:
         raise InputError(
             f"{run.folder / name} is missing or damaged: delete the run's folder and train it again"
         ) from None
-
-
-def weights_file(place: Path, problem: int | None = None) -> Path:
-    """The weights file at a place that ``folders.find_network`` has found.
-
-    Args:
-        place: a weights file, a run's folder, or a report's, of which the best run is meant.
-        problem: of which problem in the report.
-
-    Raises:
-        InputError: the report has no finished run.
-    """
-    if (place / STATUS).is_file():
-        return _best_run(place, problem).folder / WEIGHTS
-    return place / WEIGHTS if place.is_dir() else place
-
-
-def _best_run(report: Path, problem: int | None) -> Run:
-    """The main run with the highest validation accuracy, of one problem or of the whole report."""
-    specs = headline_specs(_params_of(report))
-    name, profile = f"Problem {problem}", report.name
-    chosen = specs.values() if problem is None else [specs[name]] if name in specs else []
-    runs = [run for run in map(_stored_run, chosen) if run is not None]
-    if not runs:
-        what = "" if problem is None else f"{name} of "
-        only = "" if problem is None else f" --only problem{problem}"
-        raise InputError(
-            f"{what}report '{profile}' is not finished: fewshot report {profile}{only}"
-        )
-    return max(runs, key=lambda run: run.result["val_accuracy"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot_lib.experiments.folders import STATUS
-from fewshot_lib.experiments.lookup import complete_params
+from fewshot_lib.experiments.ledger import complete_params
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns, difference
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.networks.calibration import CALIBRATED

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.ledger import Results
+from fewshot_lib.experiments.ledger import COMPLETE, FAILED, INTERRUPTED, WAITING, Results, Status
 from fewshot_lib.experiments.provenance import provenance
-from fewshot_lib.experiments.status import COMPLETE, FAILED, INTERRUPTED, WAITING, Status
 from fewshot_lib.files import hold_lock, output_folder, project_root
 from fewshot_lib.progress import REPORT, announce
 from fewshot_lib.report.display import Display

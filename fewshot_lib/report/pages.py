@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from fewshot_lib.experiments.ledger import COMPLETE, Status
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run
-from fewshot_lib.experiments.status import COMPLETE, Status
 from fewshot_lib.files import write_text
 from fewshot_lib.notebook import style
 from fewshot_lib.notebook.curves import learning_curves

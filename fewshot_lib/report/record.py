@@ -16,12 +16,12 @@ import pandas as pd
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.folders import (
     HEADLINE,
+    RESULT,
     STATUS,
-    read_notebooks,
     shipped_file,
     shipped_files,
 )
-from fewshot_lib.experiments.ledger import RESULTS, read_accuracies
+from fewshot_lib.experiments.ledger import read_accuracies, read_notebooks
 from fewshot_lib.experiments.lookup import read_run
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import project_root, runs_folder, write_text
@@ -54,7 +54,7 @@ def record(name: str) -> list[str]:
     if (folder / HEADLINE).is_file():
         notebooks = read_notebooks(folder).values()
         data_dirs = {entry.get("parameters", {}).get("data_dir") for entry in notebooks}
-        files = [*folder.glob("*.html"), *(folder / f for f in (RESULTS, STATUS, HEADLINE))]
+        files = [*folder.glob("*.html"), *(folder / f for f in (RESULT, STATUS, HEADLINE))]
         lines = _record_weights(folder, target)
     elif (folder / _RUNS).is_file():
         data_dirs = {_run(name).spec.data_dir for name in pd.read_csv(folder / _RUNS)["run"]}

@@ -55,9 +55,9 @@ HEAVY = {"torch", "papermill", "nbconvert", "pandas", "matplotlib"}
         (["report", "quikc"], "unknown profile 'quikc' (did you mean 'quick'?)"),
         (["report", "quick", "--only", "problm1"], "(did you mean 'problem1'?)"),
         (["report", "quick", "--set", "epoch=3"], "(did you mean 'epochs'?)"),
-        (["verify", "quikc"], "quikc is no report"),
+        (["verify", "quikc"], "there is no run or report 'quikc'"),
         (["compare", "quikc"], "there is no run or report 'quikc'"),
-        (["classify", "--profile=quikc", "--support=s", "--query=q"], "no report 'quikc'"),
+        (["classify", "--profile=quikc", "--support=s", "--query=q"], "no run or report 'quikc'"),
     ],
 )
 def test_help_and_misspelt_names_are_answered_without_what_is_heavy(arguments, words):

@@ -7,9 +7,9 @@ import pytest
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.folders import STATUS, find_network
+from fewshot_lib.experiments.ledger import COMPLETE, FAILED, Status
 from fewshot_lib.experiments.lookup import weights_file
 from fewshot_lib.experiments.runs import RESULT, run
-from fewshot_lib.experiments.status import COMPLETE, FAILED, Status
 from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.spec.problems import PROBLEMS
 
@@ -115,13 +115,13 @@ def test_an_unknown_report_suggests_a_near_one(project, params):
     write_report(project, params, "laptop")
     with pytest.raises(InputError) as caught:
         find("best", "latpop")
-    assert str(caught.value) == "there is no report 'latpop' (did you mean 'laptop'?)"
+    assert str(caught.value) == "there is no run or report 'latpop' (did you mean 'laptop'?)"
 
 
 def test_without_any_report_the_remedy_is_to_make_one(project):
     with pytest.raises(InputError) as caught:
         find("best")
-    assert str(caught.value) == "there is no report 'quick' (make it: fewshot report quick)"
+    assert str(caught.value) == "there is no run or report 'quick' (make a report: fewshot report)"
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,7 @@ def test_the_best_run_of_no_report_is_asked_for_in_one_line(command, tree):
     missing = command("predict", *files(tree))
     assert missing.exit_code == 2
     assert missing.stderr == (
-        "fewshot: there is no report 'quick' (make it: fewshot report quick)\n"
+        "fewshot: there is no run or report 'quick' (make a report: fewshot report)\n"
     )
 
 

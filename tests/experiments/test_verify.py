@@ -9,16 +9,18 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from fewshot_lib.cli.main import main
-from fewshot_lib.experiments.ledger import RESULTS, Results
+from fewshot_lib.experiments.folders import RESULT, STATUS
+from fewshot_lib.experiments.ledger import Results, Status
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.files import runs_folder
+from fewshot_lib.learning.checkpoints import WEIGHTS
 
 
 @pytest.fixture
 def report(make_spec, method, project) -> Path:
     """A report's folder with four accuracies of one run."""
     folder = project / "reports" / "tiny"
-    folder.mkdir(parents=True)
+    Status(folder, "tiny", {}).save()
     with Results(folder).collected("problem1"):
         made = run(make_spec(**method, epochs=1))
         made.evaluate(20)
@@ -27,6 +29,12 @@ def report(make_spec, method, project) -> Path:
         made.evaluate(10, split="train")
         made.evaluate(20, calibrated=True)
     return folder
+
+
+def judged_run(report: Path) -> Path:
+    """Folder of the run that the report tells of; the one it began with may lie beside it."""
+    (name,) = {e["run"] for e in json.loads((report / RESULT).read_text())["problem1"]}
+    return runs_folder() / name
 
 
 def verify(report: str):
@@ -43,7 +51,7 @@ def test_an_untouched_report_is_confirmed_without_what_was_kept(report):
 
 
 def test_an_accuracy_that_was_changed_is_found(report):
-    path = report / RESULTS
+    path = report / RESULT
     told = json.loads(path.read_text())
     told["problem1"][1]["mean"] += 0.0002
     path.write_text(json.dumps(told))
@@ -56,7 +64,7 @@ def test_an_accuracy_that_was_changed_is_found(report):
 
 
 def test_other_weights_are_found(report):
-    (path,) = runs_folder().glob("*/weights.safetensors")
+    path = judged_run(report) / WEIGHTS
     with safe_open(path, framework="pt") as file:
         about = file.metadata()
     weights = load_file(path)
@@ -68,7 +76,7 @@ def test_other_weights_are_found(report):
 
 
 def test_a_run_that_is_gone_is_named(report):
-    (folder,) = runs_folder().iterdir()
+    folder = judged_run(report)
     folder.rename(folder.with_name("elsewhere"))
     result = verify("tiny")
     assert result.exit_code == 1
@@ -80,13 +88,14 @@ def test_a_run_that_is_gone_is_named(report):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"problem1": [{}]}', '{"problem1": 3}'])
 def test_a_damaged_record_is_named(project, text):
-    (project / RESULTS).write_text(text)
+    (project / STATUS).touch()
+    (project / RESULT).write_text(text)
     result = verify(str(project))
     assert result.exit_code == 2
-    assert result.stderr.endswith("is damaged: make the report again\n")
+    assert result.stderr.endswith("is missing or damaged: make the report again\n")
 
 
 def test_a_report_that_is_not_there_is_named(project):
     result = verify("quikc")
     assert result.exit_code == 2
-    assert "quikc is no report" in result.stderr
+    assert "there is no run or report 'quikc'" in result.stderr

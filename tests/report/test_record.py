@@ -15,11 +15,10 @@ from safetensors.torch import load_file, save_file
 from fewshot_lib.cli.main import main
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import folders
-from fewshot_lib.experiments.folders import shipped_file, shipped_files
-from fewshot_lib.experiments.ledger import RESULTS, Results
+from fewshot_lib.experiments.folders import RESULT, shipped_file, shipped_files
+from fewshot_lib.experiments.ledger import COMPLETE, Results, Status
 from fewshot_lib.experiments.matrix import SeedRuns, run_matrix
 from fewshot_lib.experiments.runs import run
-from fewshot_lib.experiments.status import COMPLETE, Status
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.learning.weights import FOLDER, load_trained
@@ -90,9 +89,9 @@ def test_where_the_images_lie_must_be_said(recorded):
 
 
 def test_other_weights_and_other_accuracies_are_found(recorded, data_dir):
-    results = json.loads((recorded / RESULTS).read_text())
+    results = json.loads((recorded / RESULT).read_text())
     results["summary"][0]["mean"] += 0.0002
-    (recorded / RESULTS).write_text(json.dumps(results))
+    (recorded / RESULT).write_text(json.dumps(results))
     changed = shipped_file(recorded, results["summary"][-1]["run"])
     trained = load_trained(changed)
     tensors = load_file(changed)
@@ -123,7 +122,7 @@ def test_kept_weights_are_those_of_the_test_and_tell_nothing_of_a_machine(record
 
 
 def test_only_pages_and_numbers_are_copied_without_the_folder_of_the_images(recorded, data_dir):
-    names = {"index.html", RESULTS, folders.STATUS, folders.HEADLINE, "weights"}
+    names = {"index.html", RESULT, folders.STATUS, folders.HEADLINE, "weights"}
     assert {path.name for path in recorded.iterdir()} == names
     assert (recorded / "index.html").read_text() == f"<td>{FOLDER}</td>"
     for path in recorded.glob("*.*"):
