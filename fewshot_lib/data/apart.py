@@ -12,8 +12,12 @@ _NAMED = 3
 Contents = Mapping[str, Sequence[Content]]  # of each split
 
 
-def require_apart(splits: Contents) -> None:
+def require_apart(splits: Contents, published: bool = False) -> None:
     """Refuse splits that share a class, or more than one in a thousand of their images.
+
+    Args:
+        published: the classes of each split are in a published list, and their images are what
+            they are: that some are the same is a remark.
 
     Raises:
         InputError: names what they share and what to do.
@@ -26,7 +30,7 @@ def require_apart(splits: Contents) -> None:
                 "so give each class to one split (a data_dir of class folders alone, without "
                 "train/, val/ and test/, is split by classes)"
             )
-        images = shared_images(splits, one, other)
+        images = [] if published else _shared_images(splits, one, other)
         if len(images) * _TOLERATED > min(len(splits[one]), len(splits[other])):
             raise InputError(
                 f"'{one}' and '{other}' share {_count(images, 'image', 'images')} "
@@ -34,13 +38,13 @@ def require_apart(splits: Contents) -> None:
             )
 
 
-def shared_images(splits: Contents, one: str, other: str) -> list[str]:
+def _shared_images(splits: Contents, one: str, other: str) -> list[str]:
     """``id = id`` of each image of one split that is in the other too."""
     ids = {c.digest: c.id for c in splits[one] if c.digest}
     return [f"{ids[c.digest]} = {c.id}" for c in splits[other] if c.digest in ids]
 
 
-def repeated_images(contents: Sequence[Content]) -> list[str]:
+def _repeated_images(contents: Sequence[Content]) -> list[str]:
     """``id = id`` of each image of a split that stands there twice."""
     first: dict[str, str] = {}
     return [
@@ -54,11 +58,11 @@ def remarks(splits: Contents) -> list[str]:
     """A line for each pair of splits that share images, and for each split that repeats some."""
     lines = []
     for one, other in combinations(splits, 2):
-        if images := shared_images(splits, one, other):
+        if images := _shared_images(splits, one, other):
             count = _count(images, "image", "images")
             lines.append(f"{one} and {other} share {count} ({_first(images)})")
     for name, contents in splits.items():
-        if images := repeated_images(contents):
+        if images := _repeated_images(contents):
             count = _count(images, "image", "images")
             lines.append(f"{name} holds {count} twice ({_first(images)}): a support may be a query")
     return lines

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fewshot_lib.data.apart import require_apart
+from fewshot_lib.data.apart import remarks, require_apart
 from fewshot_lib.data.folders import is_image
 from fewshot_lib.data.images import decode_all
 from fewshot_lib.errors import InputError
@@ -77,11 +77,15 @@ def apart_listings(params: DataParams) -> dict:
     source = source_module(params)
     listings = {split: source.listing(params, split) for split in source.splits(params)}
     try:
-        require_apart({split: listing.contents for split, listing in listings.items()})
+        require_apart(_contents(listings), getattr(source, "PUBLISHED_LISTS", False))
     except InputError:
         _require_images(listings)
         raise
     return listings
+
+
+def _contents(listings: dict) -> dict:
+    return {split: listing.contents for split, listing in listings.items()}
 
 
 def _require_images(listings: dict) -> None:
@@ -93,10 +97,17 @@ def _require_images(listings: dict) -> None:
     decode_all([file for file in files if is_image(Path(file))], 16)
 
 
-def what_is_passed_over(params: DataParams) -> str:
-    """One line about what in the folder is neither a class nor an image; "" if there is nothing."""
+def data_remarks(params: DataParams) -> list[str]:
+    """What to know of the data, a line each.
+
+    What in the folder is neither a class nor an image, and which images stand there twice.
+
+    Raises:
+        InputError: as ``apart_listings``.
+    """
     count = getattr(source_module(params), "passed_over", None)
-    return str(found) if count and (found := count(params)) else ""
+    passed = [str(found)] if count and (found := count(params)) else []
+    return passed + remarks(_contents(apart_listings(params)))
 
 
 def load_bank(params: DataParams, split: str) -> ImageBank:

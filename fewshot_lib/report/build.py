@@ -62,13 +62,12 @@ def make_report(
 
 def _look_at_data(params: dict[str, ReportParams]) -> None:
     """Say what of the data is passed over, and refuse data that is too small for the report."""
-    from fewshot_lib.data.bank import what_is_passed_over
+    from fewshot_lib.data.bank import data_remarks
     from fewshot_lib.data.fit import require_fit  # torch takes a second
 
     require_fit(params)
-    for line in dict.fromkeys(what_is_passed_over(p) for p in params.values()):
-        if line:
-            announce(line)
+    for line in dict.fromkeys(line for p in params.values() for line in data_remarks(p)):
+        announce(line)
 
 
 class _Report:

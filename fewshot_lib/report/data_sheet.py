@@ -11,15 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
 
-from fewshot_lib.data import apart
 from fewshot_lib.data.bank import (
     SPLITS,
     ImageBank,
-    apart_listings,
     cache_file,
+    data_remarks,
     load_bank,
     source_module,
-    what_is_passed_over,
 )
 from fewshot_lib.data.fit import fitting, settings, split_sizes
 from fewshot_lib.errors import InputError
@@ -111,12 +109,10 @@ def remarks(params: DataParams) -> list[str]:
     What is passed over, images that stand there more than once, and the command that makes a
     report of it.
     """
-    listings = apart_listings(params)
-    lines = apart.remarks({split: listing.contents for split, listing in listings.items()})
-    return [*filter(None, [what_is_passed_over(params)]), *lines, *report_command(params)]
+    return [*data_remarks(params), *_report_command(params)]
 
 
-def report_command(params: DataParams) -> list[str]:
+def _report_command(params: DataParams) -> list[str]:
     """The command that makes the default report of these images; or why none can be made."""
     try:
         problems = load_params(_PROFILE, list(PROBLEMS))

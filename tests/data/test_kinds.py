@@ -16,7 +16,7 @@ from PIL import Image
 
 from fewshot_lib.data import digests
 from fewshot_lib.data.apart import remarks, require_apart
-from fewshot_lib.data.bank import load_bank, source_module, what_is_passed_over
+from fewshot_lib.data.bank import data_remarks, load_bank, source_module
 from fewshot_lib.data.digests import Content
 from fewshot_lib.data.fit import Size, fitting, require_fit, split_sizes
 from fewshot_lib.data.names import by_name, readable
@@ -177,7 +177,7 @@ def test_folders_of_other_software_are_no_classes_and_hold_no_images(tmp_path, n
     wanted = params(tmp_path)
     assert set.union(*classes(wanted).values()) == set("abcdef")
     assert split_sizes(wanted)["train"] == Size(4, 3)
-    assert what_is_passed_over(wanted) == f"passed over: folder {name} (2)"
+    assert f"passed over: folder {name} (2)" in data_remarks(wanted)
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".avif", ".jp2", ".tga", ".JPG", ".dib"])
@@ -196,7 +196,7 @@ def test_a_table_of_another_kind_gives_way_to_class_folders(tmp_path):
     (tmp_path / "train.csv").write_text("image_id,healthy,rust\nTrain_0,1,0\n")
     wanted = params(tmp_path)
     assert len(classes(wanted)["train"]) == 4
-    assert "table train.csv" in what_is_passed_over(wanted)
+    assert "table train.csv" in data_remarks(wanted)[0]
 
 
 def test_all_broken_images_are_named_at_once(tmp_path, project):
@@ -412,11 +412,13 @@ def test_class_folders_of_cifar_are_found_where_training_and_test_lie_apart(tmp_
 @pytest.mark.parametrize("layout", ["data/{}", "{}", "images_background/images_background/{}"])
 def test_omniglot_as_it_is_repacked(tmp_path, layout):
     for alphabet in ("Greek", "Hebrew", "Tibetan"):
-        add_class(tmp_path / layout.format(alphabet) / "character01", alphabet)
-    found = classes(params(tmp_path, "omniglot", rotations=False))
+        add_class(tmp_path / layout.format(alphabet) / "character01", "the same images")
+    wanted = params(tmp_path, "omniglot", rotations=False)
+    found = classes(wanted)
     assert found["val"] == {"Hebrew, character01"}
     assert found.get("test", set()) <= {"Tibetan, character01"}
     assert ("test" in found) == ("background" not in layout)
+    assert any("train and val share 3 images" in line for line in data_remarks(wanted))
 
 
 # Contents

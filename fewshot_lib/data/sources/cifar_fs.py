@@ -31,6 +31,7 @@ from fewshot_lib.spec.parameters import DataParams
 
 _MEAN, _STD = (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)  # of CIFAR-100's training images
 _PUBLISHED = "cifar-100-python"
+PUBLISHED_LISTS = True  # say which class is for what
 _FILES = ("train", "test", "meta")
 _LAYOUTS = (_PUBLISHED, "data", "cifar100/data")
 _DEEPEST = 3  # folders below data_dir in which classes are looked for

@@ -70,6 +70,7 @@ _EVALUATION = (
     "Tibetan",
     "ULOG",
 )
+PUBLISHED_LISTS = True  # say which alphabet is for what
 _SETS = {"train": "images_background", "val": "images_background", "test": "images_evaluation"}
 _LAYOUTS = ("", "omniglot-py")  # folders of data_dir, the second is torchvision's
 _TOGETHER = ("", "data")  # folders of data_dir in which all alphabets may lie
