@@ -127,9 +127,7 @@ class TrainingParams(_EpisodeParams):
 class HallucinationParams(TrainingParams):
     """What hallucination alone needs."""
 
-    mix_queries: bool = Field(
-        False, description="queries too are mixed with hallucinated features, like the original's"
-    )
+    mix_queries: bool = Field(False, description="queries too are mixed with hallucinated features")
     residual: bool = Field(False, description="hallucinated features start as copies of the real")
     hallucinator_lr: Positive | None = Field(None, description="the hallucinator's lr; None: lr")
 

@@ -148,10 +148,10 @@ class Problem2(_CompareParams, _MapParams):
 class Problem3(AdversarialParams, _MapParams):
     """Improved hallucination: both variants beside Problems 1 and 2."""
 
-    epochs_before: Count | None = Field(None, description="of Problems 1 and 2; None: epochs")
-    afhn_epochs: Count | None = Field(
-        None, description="epochs of AFHN on frozen features; None: as many as here"
+    epochs_before: Count | None = Field(
+        None, description="epochs of Problems 1 and 2; None: epochs"
     )
+    afhn_epochs: Count | None = Field(None, description="of AFHN, on frozen features; None: epochs")
 
     def main_spec(self) -> Spec:
         return self.spec(method="adversarial")
@@ -176,7 +176,6 @@ class Problem3(AdversarialParams, _MapParams):
         }
 
     def all_specs(self) -> list[Spec]:
-        """The runs of this problem, of the first seed."""
         return list(self.specs().values())
 
 

@@ -59,13 +59,10 @@ def test_bad_yaml_names_file_and_line(text, message):
         read_yaml(text, "file")
 
 
-def test_problem_names_keeps_the_reports_order():
+def test_problem_names_keeps_the_reports_order_and_suggests_the_nearest():
     assert problem_names(["problem2,problem1"]) == ["problem1", "problem2"]
     assert problem_names(["problem2", "problem1"]) == ["problem1", "problem2"]
     assert problem_names([]) == list(PROBLEMS)
-
-
-def test_problem_names_suggests_the_nearest_problem():
     with pytest.raises(InputError, match=r"unknown problem 'problm1' .*'problem1'"):
         problem_names(["problm1"])
 
@@ -127,11 +124,11 @@ def test_what_is_common_holds_where_there_is_such_a_field_and_a_problems_own_com
     assert (two.lr, two.epochs, two.n_aug) == (0.0001, 3, 7)
 
 
-def test_all_that_is_wrong_in_a_profile_is_named(project):
+def test_all_that_is_wrong_in_a_profile_and_in_settings_is_named(project):
     write_params(project, "quick", "common", "epoch: 3\nn_way: 1")
     write_params(project, "quick", "problem1", "lr: fast")
-    with pytest.raises(InputError, match=r"^params/quick, problem1: .*n_way=1.*lr='fast'.*'epoch'"):
-        load_params("quick", ["problem1"])
+    with pytest.raises(InputError, match=r"n_way=1: .*lr='fast': .*seed=-1: .*'epoch'.*'ema_'"):
+        load_params("quick", ["problem1"], ["seed=-1", "ema_=0.5"])
 
 
 def test_unknown_profile_and_missing_file(project):
