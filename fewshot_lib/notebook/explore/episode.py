@@ -1,115 +1,22 @@
 """Trying a trained network on one episode at a time, by hand: what ``explore.ipynb`` shows."""
 
 import dataclasses
-import json
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import Field
-from safetensors import SafetensorError, safe_open
 from sklearn.decomposition import PCA
 
-from fewshot_lib.data.bank import ImageBank, load_bank
+from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.data.episodes import sample_episodes
-from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.runs import RESULT, bank_for
-from fewshot_lib.files import from_root, runs_folder
-from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import encode
 from fewshot_lib.learning.randomness import stream
-from fewshot_lib.learning.weights import ABOUT, Trained
-from fewshot_lib.spec.parameters import USED_BY, Count, DataParams, Spec
+from fewshot_lib.learning.weights import Trained
+from fewshot_lib.spec.parameters import USED_BY
 
 STEPS = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200)  # values of M on a prototype's path
-FAKES_SHOWN = 20  # hallucinated features of one support in the picture
-
-
-class Settings(DataParams):
-    """What the notebook starts with; all but the last three can be changed by its controls."""
-
-    n_way: Annotated[int, Field(ge=2)] = 5
-    n_shot: Count = 1
-    n_query: Count = 4  # per class
-    n_aug: Annotated[int, Field(ge=0)] = 2  # M, hallucinated features per support
-    distance: Literal["euclidean", "cosine", "parametric"] = "euclidean"
-    seed: Annotated[int, Field(ge=0)] = 0  # of the first episode
-    images_per_class: Annotated[int, Field(ge=2)] | None = 60
-    epochs: Count = 8  # of the small network
-    episodes: Count = 50  # per epoch
-
-    def data(self, source: str, data_dir: str) -> DataParams:
-        """The images of this source, in the size and number of these settings."""
-        values = {name: getattr(self, name) for name in DataParams.model_fields}
-        if source != self.source and source in ("folder", "omniglot"):
-            values["images_per_class"] = None  # their classes may be small
-        data_dir = data_dir.strip().strip("'\"")
-        return DataParams.check(values | {"source": source, "data_dir": data_dir or None})
-
-
-def small_spec(settings: Settings, data: DataParams, distance: str) -> Spec:
-    """A small network that hallucinates, trained on these images within a minute.
-
-    Its episodes have fewer ways and queries where the images do not suffice for more.
-
-    Raises:
-        InputError: the images cannot be read, or have no classes for validation.
-    """
-    train, val = (bank_for(data, split).class_sizes for split in ("train", "val"))
-    smallest_train, smallest_val = int(train.min()), int(val.min())
-    return Spec.check(
-        data.model_dump()
-        | {"method": "hallucination", "n_aug": 2, "distance": distance}
-        | {"n_way": between(2, len(train), 10), "n_way_test": between(2, len(val), 5)}
-        | {"n_query": between(1, smallest_train - 1, 3)}
-        | {"n_query_test": between(1, smallest_val - 1, 15)}
-        | {"distance_scale": 10.0, "distance_normalise": True, "init": "kaiming"}
-        | {"optimizer": "adam", "lr": 2e-3, "weight_decay": 0.0, "lr_step": 6}
-        | {"epochs": settings.epochs, "episodes": settings.episodes, "episodes_val": 100}
-    )
-
-
-def between(low: int, value: int, high: int) -> int:
-    return max(low, min(value, high))
-
-
-def finished_runs() -> list[tuple[Spec, Path]]:
-    """Specs and weights files of the finished runs of this version, newest first."""
-    results = sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda path: -path.stat().st_mtime)
-    found = []
-    for weights in (path.with_name(WEIGHTS) for path in results):
-        try:
-            with safe_open(weights, framework="pt") as file:
-                about = json.loads((file.metadata() or {})[ABOUT])
-            found.append((Spec.from_stored(about["spec"]), weights))
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-            continue  # of another version, or damaged
-    return found
-
-
-def images_for(spec: Spec, data: DataParams) -> ImageBank:
-    """Images of classes that the network was not trained on, in the size it takes.
-
-    These are the validation classes, and all classes of a folder of class folders if the network
-    learned from something else.
-
-    Raises:
-        InputError: the images cannot be read.
-    """
-    data = data.model_copy(update={"image_size": spec.image_size})
-    if data.source == "folder" and not learned_from(spec, data):
-        try:
-            whole = data.model_copy(update={"val_classes": 0.0, "test_classes": 0.0})
-            return load_bank(whole, "train")
-        except InputError:
-            pass  # it is split by tables or folders, or says below what is wrong with it
-    return load_bank(data, "val")
-
-
-def learned_from(spec: Spec, data: DataParams) -> bool:
-    same = spec.source == data.source and spec.data_dir is not None
-    return same and from_root(spec.data_dir).resolve() == from_root(data.data_dir).resolve()
+_FAKES_SHOWN = 20  # hallucinated features of one support in the picture
 
 
 class Answer(NamedTuple):
@@ -202,7 +109,7 @@ class Explorer:
         if n_aug not in self._prototypes:
             mixed = self.support
             if n_aug:
-                mixed = self.each_support(
+                mixed = self._each_support(
                     lambda raw, noise: self.learner.embed_mixed(raw, n_aug, noise)
                 )
             self._prototypes[n_aug] = mixed.mean(1)
@@ -211,13 +118,13 @@ class Explorer:
     @torch.inference_mode()
     def fakes(self, n_aug: int) -> torch.Tensor:
         """Hallucinated features ``(n_way, n_shot, n_aug, d)`` where queries meet prototypes."""
-        return self.each_support(
+        return self._each_support(
             lambda raw, noise: self.learner.distance.prepare(
                 self.learner.spaces(raw, n_aug, noise)["after MLP"][1]
             )
         )
 
-    def each_support(self, compute) -> torch.Tensor:
+    def _each_support(self, compute) -> torch.Tensor:
         """``compute(feature, noise)`` of every support, with a noise of its own."""
         rows = [
             [compute(raw, stream("explore noise", self.seed, i, j)) for j, raw in enumerate(row)]
@@ -259,17 +166,17 @@ class Explorer:
     @torch.inference_mode()
     def move(self, n_aug: int = 0) -> Movement:
         """The picture with the prototypes' path from M = 0 to ``n_aug``."""
-        fakes = self.fakes(FAKES_SHOWN if self.hallucinates else 0)
+        fakes = self.fakes(_FAKES_SHOWN if self.hallucinates else 0)
         every_step = STEPS if self.hallucinates else (0,)
         steps = sorted({m for m in STEPS if m <= n_aug} | {n_aug})
         whole_path = [self.prototypes(m) for m in every_step]  # of M alike, so the plane stays
         points = torch.cat(
             [x.flatten(0, -2) for x in (self.support, self.query, fakes, *whole_path)]
         )
-        plane = PCA(2, random_state=0).fit(self.flat_space(points).double().numpy())
+        plane = PCA(2, random_state=0).fit(self._flat_space(points).double().numpy())
 
         def on_plane(features: torch.Tensor) -> torch.Tensor:
-            flat = plane.transform(self.flat_space(features).flatten(0, -2).double().numpy())
+            flat = plane.transform(self._flat_space(features).flatten(0, -2).double().numpy())
             return torch.from_numpy(flat).view(*features.shape[:-1], 2)
 
         seen = on_plane(points)
@@ -283,6 +190,6 @@ class Explorer:
             shares=tuple(plane.explained_variance_ratio_.tolist()),
         )
 
-    def flat_space(self, features: torch.Tensor) -> torch.Tensor:
+    def _flat_space(self, features: torch.Tensor) -> torch.Tensor:
         """Where distances of the picture are those of the network: for cosine on a sphere."""
         return self.learner.distance.comparable(features).cpu()

@@ -15,23 +15,16 @@ from fewshot_lib.experiments.runs import run
 from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.learning.weights import load_trained
 from fewshot_lib.notebook.explore import figures as explore_figures
-from fewshot_lib.notebook.explore.episode import (
-    STEPS,
-    Answer,
-    Explorer,
-    Settings,
-    finished_runs,
-    images_for,
-    small_spec,
-)
+from fewshot_lib.notebook.explore.choices import Settings, finished_networks, images_for, small_spec
+from fewshot_lib.notebook.explore.episode import STEPS, Answer, Explorer
 from fewshot_lib.notebook.explore.widgets import STYLE, WIDE, Place, dropdown, slider
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.words import run_title
 
-ON_GLYPHS, ON_THESE = "glyphs", "these"
-NEW = [
-    ("new: small, learns from the rendered letters", ON_GLYPHS),
-    ("new: small, learns from the images chosen below", ON_THESE),
+_ON_GLYPHS, _ON_THESE = "glyphs", "these"
+_NEW = [
+    ("new: small, learns from the rendered letters", _ON_GLYPHS),
+    ("new: small, learns from the images chosen below", _ON_THESE),
 ]
 
 
@@ -51,9 +44,10 @@ class Panel:
         self.connect()
 
     def make_controls(self, settings: Settings) -> None:
-        self.runs = {weights: spec for spec, weights in finished_runs()}
-        runs = [(label(spec, weights), weights) for weights, spec in self.runs.items()]
-        self.net = dropdown("network", NEW + runs, ON_GLYPHS)
+        networks = finished_networks()
+        self.specs = {network.weights: network.spec for network in networks}
+        known = [(network.name, network.weights) for network in networks]
+        self.net = dropdown("network", _NEW + known, _ON_GLYPHS)
         names = get_args(Spec.model_fields["distance"].annotation)
         self.distance = dropdown("distance", names, settings.distance)
         sources = get_args(DataParams.model_fields["source"].annotation)
@@ -69,13 +63,7 @@ class Panel:
         self.n_way = slider("n_way", settings.n_way, 2, 10)
         self.n_shot = slider("n_shot", settings.n_shot, 1, 10)
         self.n_query = slider("n_query", settings.n_query, 1, 10)
-        self.n_aug = widgets.SelectionSlider(
-            options=sorted({*STEPS, settings.n_aug}),
-            value=settings.n_aug,
-            description="M",
-            continuous_update=False,
-            style=STYLE,
-        )
+        self.n_aug = slider("M", settings.n_aug, 0, STEPS[-1])
         self.seed = widgets.BoundedIntText(
             settings.seed, 0, 10**9, description="seed", style=STYLE, layout={"width": "14em"}
         )
@@ -138,7 +126,7 @@ class Panel:
             explorer = Explorer(load_trained(weights), images_for(spec, data))
             self.draw_with(explorer)
             self.n_aug.disabled = not explorer.hallucinates
-            self.distance.disabled = self.net.value not in (ON_GLYPHS, ON_THESE)
+            self.distance.disabled = self.net.value not in (_ON_GLYPHS, _ON_THESE)
             classes, images = len(explorer.bank.class_names), len(explorer.bank.labels)
             self.line.value = html.escape(
                 f"{run_title(spec)}, trained on {spec.source}. Episodes come from {classes} "
@@ -147,9 +135,9 @@ class Panel:
 
     def chosen(self, data: DataParams) -> tuple[Spec, Path]:
         """The chosen network and its weights file; it is trained if it is new."""
-        if self.net.value not in (ON_GLYPHS, ON_THESE):
-            return self.runs[self.net.value], self.net.value
-        learned = self.settings.data("glyphs", "") if self.net.value == ON_GLYPHS else data
+        if self.net.value not in (_ON_GLYPHS, _ON_THESE):
+            return self.specs[self.net.value], self.net.value
+        learned = self.settings.data("glyphs", "") if self.net.value == _ON_GLYPHS else data
         small = small_spec(self.settings, learned, self.distance.value)
         with self.training:  # what is raised within goes no further
             run(small)
@@ -271,7 +259,3 @@ class Panel:
     def tell(self, where: widgets.HTML, what: str) -> None:
         kept = " What you see below is as before." if self.explorer is not None else ""
         where.value = f'<p role="alert">⚠ {html.escape(what)}.{kept}</p>'
-
-
-def label(spec: Spec, weights: Path) -> str:
-    return f"{run_title(spec)}, {spec.source} {spec.image_size} px ({weights.parent.name})"
