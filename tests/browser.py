@@ -18,6 +18,7 @@ from fewshot_lib.experiments.ledger import COMPLETE, FAILED, Status
 from fewshot_lib.notebook.maps import map_html
 from fewshot_lib.report.pages import Page, write_index
 from fewshot_lib.report.render import render_notebook
+from fewshot_lib.spec.problems import PROBLEMS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
@@ -73,7 +74,10 @@ def write_gallery(folder: Path, bank: ImageBank) -> list[Path]:
         ]
     )
     nbformat.write(notebook, folder / "gallery.ipynb")
-    render_notebook(folder / "gallery.ipynb", folder / "gallery.html", pages, PROVENANCE)
+    params = PROBLEMS["problem1"]()
+    render_notebook(
+        folder / "gallery.ipynb", folder / "gallery.html", pages, PROVENANCE, params=params
+    )
     status = Status(folder, "quick", PROVENANCE)
     status.entries = {
         "problem1": {"state": COMPLETE, "page": "gallery.html", "parameters": {"n": 1}},
@@ -111,5 +115,5 @@ def interactive(bank: ImageBank) -> tuple[dict, dict]:
 
 
 def table() -> tuple[dict, dict]:
-    frame = pd.DataFrame({f"a column of numbers {i}": [1.5, 2.5] for i in range(9)})
+    frame = pd.DataFrame({f"a_column_of_numbers_{i}": [1.5, 2.5] for i in range(9)})
     return {"text/html": frame.style.set_caption("Wide.").to_html()}, {}

@@ -1,5 +1,6 @@
 """The pages in a real browser: nothing fetched, nothing out of reach, nothing too wide."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ NAMES = (
     "overview",
 )
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1440, "height": 900}
+TABLET = {"width": 1024, "height": 768}
 UNFOLD = "document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
 
 
@@ -69,6 +71,37 @@ def test_the_page_itself_never_scrolls_sideways(browser, path):
         for viewport in (PHONE, DESK):
             page.set_viewport_size(viewport)
             assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+
+
+WITHOUT_HINT = """() => {
+  const right = document.querySelector("main").getBoundingClientRect().right + 1;
+  const boxes = [...document.querySelectorAll("main :is(.table, .plate)")];
+  const silent = boxes.filter(b => b.scrollWidth > b.clientWidth + 1 && !("scrolls" in b.dataset));
+  const free = [...document.querySelectorAll("main :is(table, figure)")].filter(
+    e => e.getBoundingClientRect().right > right && !e.closest("[data-scrolls]"));
+  return [...silent, ...free].map(e => e.outerHTML.slice(0, 80));
+}"""
+
+
+def test_what_is_wider_than_its_column_says_that_it_scrolls(browser, path):
+    with opened(browser, path) as page:
+        page.evaluate(UNFOLD)
+        for viewport in (PHONE, TABLET, DESK):
+            page.set_viewport_size(viewport)
+            page.wait_for_timeout(150)
+            assert page.evaluate(WITHOUT_HINT) == []
+
+
+def test_every_link_within_the_page_and_every_citation_has_a_target(browser, path):
+    with opened(browser, path) as page:
+        missing = page.evaluate("""() => [...document.querySelectorAll("a[href^='#']")].filter(
+          a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).map(a => a.hash)""")
+        assert missing == []
+        text = page.evaluate("""() => {
+          const main = document.querySelector("main").cloneNode(true);
+          main.querySelectorAll("a, pre, svg, script, style").forEach(e => e.remove());
+          return main.textContent; }""")
+        assert re.findall(r"[A-Z][a-z]+ et al\.,? \(?\d{4}", text) == []
 
 
 @pytest.mark.parametrize(
@@ -126,6 +159,7 @@ def test_without_script_everything_is_there(browser, pages):
         assert page.locator(".toc a").first.is_visible()
         page.locator("details.code summary").first.click()
         assert page.locator("details.code .table").first.is_visible()
+        assert page.locator("details.source summary").first.is_visible()
 
 
 def test_the_contents_tell_where_the_reader_is(browser, pages):
@@ -160,22 +194,49 @@ def test_the_first_stop_skips_to_the_content(browser, pages):
 
 def test_paper_is_white_and_shows_unfolded_code_alone(browser, pages):
     with opened(browser, pages["gallery"], color_scheme="dark") as page:
-        page.locator("details.code summary").nth(1).click()
+        page.locator("details.source summary").nth(0).click()
         page.emulate_media(media="print", color_scheme="dark")
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(255, 255, 255)"
-        for hidden in (".bar", ".toc", ".steps", ".turn", "details.code summary"):
+        for hidden in (".bar", ".toc", ".steps", ".turn", "details.source summary"):
             assert not page.locator(hidden).first.is_visible()
-        shown = [pre.is_visible() for pre in page.locator("details.code pre").all()]
+        shown = [pre.is_visible() for pre in page.locator("details.source pre").all()]
         assert shown == [True] + [False] * 5
         assert page.pdf().startswith(b"%PDF")
 
 
-def test_a_figure_is_dark_on_a_dark_page_but_photographs_keep_their_colours(browser, pages):
+# What a colour becomes under the style sheet's filter, and its contrast with the page's ground.
+DARK_TEXTS = """() => {
+  const canvas = document.createElement("canvas").getContext("2d");
+  const pixel = (colour, filter) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.filter = filter; canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(
+    v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4
+  ).reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const ground = light(pixel(getComputedStyle(document.body).backgroundColor, "none"));
+  const drawings = [...document.querySelectorAll(".plate > svg")].filter(
+    svg => svg.querySelectorAll("text").length < 100);  // a matrix writes on its own cells
+  return drawings.flatMap(svg =>
+    [...svg.querySelectorAll("text")].map(t => {
+      const look = getComputedStyle(t);
+      const l = light(pixel(look.fill, getComputedStyle(svg).filter));
+      return [t.textContent, (Math.max(l, ground) + .05) / (Math.min(l, ground) + .05)];
+    }));
+}"""
+
+
+def test_texts_of_figures_can_be_read_in_the_dark(browser, path):
+    with opened(browser, path, color_scheme="dark") as page:
+        assert [text for text, contrast in page.evaluate(DARK_TEXTS) if contrast < 4.5] == []
+
+
+def test_a_drawing_is_dark_on_a_dark_page_but_photographs_keep_their_colours(browser, pages):
     with opened(browser, pages["gallery"], color_scheme="dark") as page:
         filters = [
             page.evaluate("s => getComputedStyle(document.querySelector(s)).filter", selector)
-            for selector in ("#figure-1 .plate", "#figure-2 .plate")
+            for selector in ("#figure-1 .plate img", "#figure-2 svg")
         ]
         assert "invert" not in filters[0]
         assert "invert" in filters[1]

@@ -120,7 +120,7 @@ def distances(
             Rectangle((nearest + 0.02, i + 0.1), 0.96, 0.8, fill=False, ec="#ff9f1c", lw=2.2)
         )
     ax.tick_params(labelsize=8.5, rotation=0, length=0)
-    ax.set_title(f"{_UNITS[distance]}: the darker, the nearer within its row")
+    ax.set_title(f"{_UNITS[distance]}, framed: the nearest prototype of each query")
     return figure
 
 
