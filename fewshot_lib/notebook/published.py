@@ -64,6 +64,18 @@ def others_values(data: str, test: str, classes: str) -> tuple[dict[str, str], d
     return original if classes == TEST_CASES else {}, _PUBLISHED if classes == "test" else {}
 
 
+def others_in_words(spec: Spec, classes: str) -> str:
+    """What the columns of others' values are; nothing where there are none."""
+    if not any(others_values(data_in_words(spec), protocol(spec), classes)):
+        return ""
+    if classes == TEST_CASES:
+        return "*Original*: the homework report, on the same test cases."
+    return (
+        "*Published*: the best *plain* Conv-4 Prototypical Network known (Lee et al., 2019) and "
+        "MetaGAN (Zhang et al., 2018), on the same test classes."
+    )
+
+
 def compared_values(spec: Spec) -> dict[str, float]:
     """``ORIGINAL`` for settings compared with one another, where its values compare with ours.
 

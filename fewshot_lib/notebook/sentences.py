@@ -193,4 +193,6 @@ def say(*sentences: str) -> None:
     Empty ones are left out.
     """
     texts = [text for text in sentences if text]
-    display(Markdown(texts[0] if len(texts) == 1 else "\n".join(f"- {text}" for text in texts)))
+    if texts:
+        listed = "\n".join(f"- {text}" for text in texts)
+        display(Markdown(texts[0] if len(texts) == 1 else listed))

@@ -7,6 +7,7 @@ from fewshot_lib.notebook.published import (
     TEST_CASES,
     compared_values,
     data_in_words,
+    others_in_words,
     others_values,
     protocol,
 )
@@ -32,6 +33,8 @@ def test_values_are_those_of_the_same_test(changes, classes, original, published
     spec = Spec.check(MINI | changes)
     found = others_values(data_in_words(spec), protocol(spec), classes)
     assert tuple("Problem 1" in values for values in found) == (original, published)
+    others = others_in_words(spec, classes)
+    assert ("plain" in others, "Original" in others) == (published, original)
     assert not any("calibrated" in name for values in found for name in values)
 
 

@@ -91,6 +91,19 @@ def test_the_runs_before_the_improved_one_may_be_longer():
     assert specs["AFHN"].start(6, 100) == specs["Problem 1"]
 
 
+def test_compared_settings_may_have_fewer_seeds():
+    params = Problem1.check({"n_seeds": 3, "n_seeds_compare": 1})
+    assert len(params.seed_specs({"main": params.main_spec()})) == 3
+    assert len(params.seed_specs(params.distance_specs(), params.compare_seeds)) == 3  # distances
+    assert Problem1.check({"n_seeds": 3}).compare_seeds == 3
+
+
+def test_queries_are_compared_both_ways():
+    plain, mixed = Problem2.check({"n_augs": [0, 5], "n_aug": 3}).query_specs().values()
+    assert (plain.mix_queries, mixed.mix_queries) == (False, True)
+    assert plain.n_aug == mixed.n_aug_test == 5
+
+
 def test_problem_2_s_fakes_are_its_own():
     specs = Problem3.check({"n_aug": 7}).specs()
     assert [spec.n_aug for spec in specs.values()] == [0, 7, 0, 0]
