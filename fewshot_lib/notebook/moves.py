@@ -23,6 +23,8 @@ class Move(NamedTuple):
         ratio: distance to the class's true mean, mixed / single, over shots.
         nearer: share of the shots for which the mixed one lies nearer.
         middle: distance to the middle of all classes' true means, mixed / single, over shots.
+        common: cosine between a prototype's move and the mean of all moves, over shots; 1 where
+            all go the same way.
         righter: change of the share of prototypes that are nearest to their own class's mean
             among all classes. Moving every prototype to the middle changes the ratios and leaves
             this as it is.
@@ -31,6 +33,7 @@ class Move(NamedTuple):
     ratio: Interval
     nearer: Interval
     middle: Interval
+    common: Interval
     righter: Interval
 
 
@@ -72,11 +75,14 @@ def _move(run: Run, n_aug: int, split: str = "val") -> Move:
         (points - centres.mean(0)).norm(dim=1)
         for points, centres in ((mixed, mixed_means), (single, means))
     ]
+    moved = mixed - single
+    common = torch.nn.functional.cosine_similarity(moved, moved.mean(0, keepdim=True))
     right = [(far.argmin(1) == labels).double() for far in (far_mixed, far_single)]
     return Move(
         interval(own_mixed / own_single),
         interval(own_mixed < own_single),
         interval(from_middle[0] / from_middle[1]),
+        interval(common),
         interval(right[0] - right[1]),
     )
 

@@ -14,6 +14,12 @@ _MORE = {
     "contradicted": "less well here than",
     "undecided": "neither better nor worse, as far as these images tell, than",
 }
+_EXPLANATION = (
+    "These seem to disagree, and do not: a query asks which prototype is nearest to it, not how "
+    "far a prototype is from where it should be. What moves all prototypes alike (the mean cosine "
+    "of a move with their common direction is {:.2f}) takes them from their means without "
+    "changing much which is nearest; what counts is the rest of the move."
+)
 _GUESS = math.log(2)  # binary cross entropy of a discriminator that answers one half
 
 
@@ -24,7 +30,9 @@ def early_and_late(runs: Mapping[str, SeedRuns], early_epoch: int) -> str:
         ", ".join(f"{name}: {_percent(run.accuracy_at(epoch))}" for name, run in runs.items())
         for epoch in (early_epoch, last)
     )
-    return f"Validation accuracies after epoch {early_epoch} are {early}; after the last {late}."
+    return (
+        f"Here validation accuracies after epoch {early_epoch} are {early}; after the last {late}."
+    )
 
 
 def order(runs: Mapping[str, SeedRuns], expected: Sequence[str], early_epoch: int) -> str:
@@ -89,34 +97,31 @@ def _diversity(value: float) -> str:
     return f"Hallucinated features differ as much as real ones or more (diversity {value:.2f})."
 
 
-def move(found: Move, n_classes: int) -> str:
-    """Whether hallucination moves prototypes the right way, and why two measures may disagree."""
-    nearer, righter = found.nearer.mean > 0.5, verdict(found.righter, NEGLIGIBLE)
-    drawn = "drawn toward" if found.middle.mean < 1 else "pushed away from"
-    numbers = (
-        f"The mixed prototype lies nearer to the true mean than the single shot for "
+def move(found: Move, n_classes: int, in_test: Interval) -> list[str]:
+    """Whether hallucination moves prototypes the right way, and why measures may disagree.
+
+    Args:
+        n_classes: of the split.
+        in_test: what hallucinated features in the test are worth to the same weights.
+    """
+    drawn = "toward" if found.middle.mean < 1 else "away from"
+    sentences = [
+        "The mixed prototype lies nearer to the true mean than the single shot for "
         f"**{found.nearer}** of {found.nearer.n:,} validation images, at "
-        f"**{_times(found.ratio)}** the distance. The share of prototypes with their own class's "
-        f"mean nearest among all {n_classes} changes by **{points(found.righter)}**. "
-    )
-    middle = (
-        f"Prototypes are {drawn} the middle of all classes ({_times(found.middle)} the distance)"
-    )
-    if righter in ("undecided", "practically equal"):
-        return (
-            numbers
-            + f"{middle}, and the order of the distances stays what it was: "
-            + ("coming nearer to every mean alike" if nearer else "going farther from all alike")
-            + " decides nothing."
-        )
-    better = righter == "confirmed"
-    if nearer == better:
-        return f"{numbers}Both measures say the same. {middle}."
-    return (
-        f"{numbers}The two seem to disagree, and do not: what decides is not how far the own mean "
-        f"is but which mean is nearest. {middle}, "
-        + ("and away from the other classes' means." if better else "and so to the others' means.")
-    )
+        f"**{_times(found.ratio)}** the distance: prototypes are drawn {drawn} the middle of all "
+        f"classes ({_times(found.middle)} the distance).",
+        f"The share of prototypes with their own class's mean nearest among all {n_classes} "
+        f"changes by **{points(found.righter)}**.",
+        "In the test (section 2.1) hallucinated features are worth "
+        f"**{points(in_test)}** to the same weights.",
+    ]
+    gain, right = verdict(in_test, NEGLIGIBLE), verdict(found.righter, NEGLIGIBLE)
+    nearer = "confirmed" if found.nearer.mean > 0.5 else "contradicted"
+    if gain in ("undecided", "practically equal"):
+        return [*sentences, "What prototypes do, it hardly decides an answer."]
+    if {gain} == {nearer, right}:
+        return [*sentences, "All three say the same."]
+    return [*sentences, _EXPLANATION.format(found.common.mean)]
 
 
 def _times(ratio: Interval) -> str:

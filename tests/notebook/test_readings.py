@@ -20,8 +20,8 @@ def setting(*accuracies: float) -> SimpleNamespace:
 
 def test_accuracies_are_told_early_and_late():
     text = readings.early_and_late({"a": setting(0.2, 0.3), "b": setting(0.25, 0.5)}, 1)
-    assert "after epoch 1 are a: 20.0 %, b: 25.0 %; after" in text
-    assert "the last a: 30.0 %, b: 50.0 %." in text
+    assert "after epoch 1: a: 20.0 %, b: 25.0 %; after" in text
+    assert "the last: a: 30.0 %, b: 50.0 %." in text
 
 
 @pytest.mark.parametrize(
@@ -43,30 +43,28 @@ def test_a_gap_has_its_sign():
     assert text == "−5.0 points after epoch 1, 15.0 after the last"
 
 
-def move(nearer: float, middle: float, righter: float) -> str:
-    half = 0.005
-    found = Move(
-        Interval(0.9, half, 600),
-        Interval(nearer, half, 600),
-        Interval(middle, half, 600),
-        Interval(righter, half, 600),
-    )
-    return readings.move(found, 16)
+def move(nearer: float, righter: float, in_test: float) -> list[str]:
+    shares = 0.9, nearer, 0.95, 0.4, righter
+    found = Move(*(Interval(share, 0.005, 600) for share in shares))
+    return readings.move(found, 16, Interval(in_test, 0.005, 600))
 
 
 @pytest.mark.parametrize(
-    ("nearer", "middle", "righter", "words"),
+    ("nearer", "righter", "in_test", "words"),
     [
-        (0.28, 0.9, 0.02, "seem to disagree, and do not"),
-        (0.7, 0.9, -0.02, "seem to disagree, and do not"),
-        (0.7, 0.9, 0.02, "Both measures say the same"),
-        (0.3, 1.2, -0.02, "pushed away from the middle"),
-        (0.7, 0.9, 0.001, "coming nearer to every mean alike"),
-        (0.3, 1.1, 0.001, "going farther from all alike"),
+        (0.28, 0.02, 0.02, "seem to disagree, and do not"),
+        (0.7, -0.02, 0.02, "mean cosine of a move with their common direction is 0.40"),
+        (0.7, 0.02, 0.02, "All three say the same"),
+        (0.3, -0.02, -0.02, "All three say the same"),
+        (0.3, -0.02, 0.001, "hardly decides an answer"),
     ],
 )
-def test_measures_of_a_move_are_reconciled(nearer, middle, righter, words):
-    assert words in move(nearer, middle, righter)
+def test_measures_of_a_move_are_reconciled(nearer, righter, in_test, words):
+    *numbers, last = move(nearer, righter, in_test)
+    assert words in last
+    assert "drawn toward the middle" in numbers[0]
+    assert f"{100 * righter:+.2f}".replace("-", "−") in numbers[1]
+    assert f"{100 * in_test:+.2f}".replace("-", "−") in numbers[2]
 
 
 @pytest.mark.parametrize(
