@@ -148,9 +148,7 @@ class Problem2(_CompareParams, _MapParams):
 class Problem3(AdversarialParams, _MapParams):
     """Improved hallucination: both variants beside Problems 1 and 2."""
 
-    epochs_before: Count | None = Field(
-        None, description="epochs of Problems 1 and 2; None: epochs"
-    )
+    epochs_before: Count | None = Field(None, description="epochs of Problem 1 and 2; None: epochs")
     afhn_epochs: Count | None = Field(None, description="of AFHN, on frozen features; None: epochs")
 
     def main_spec(self) -> Spec:
