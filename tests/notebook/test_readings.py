@@ -20,8 +20,8 @@ def setting(*accuracies: float) -> SimpleNamespace:
 
 def test_accuracies_are_told_early_and_late():
     text = readings.early_and_late({"a": setting(0.2, 0.3), "b": setting(0.25, 0.5)}, 1)
-    assert "after epoch 1: a: 20.0 %, b: 25.0 %; after" in text
-    assert "the last: a: 30.0 %, b: 50.0 %." in text
+    assert "after epoch 1: a: 20.0 %, b: 25.0 %;" in text
+    assert "after the last: a: 30.0 %, b: 50.0 %." in text
 
 
 @pytest.mark.parametrize(
