@@ -53,17 +53,15 @@ def render_notebook(
     Raises:
         InputError: a figure has no alternative text or cannot be read.
     """
-    notebook = nbformat.read(source, as_version=4)
     folder = str(images or source.parent)
-    notebook, renderer = _prepare(notebook, folder)
+    notebook, renderer = _prepare(nbformat.read(source, as_version=4), folder)
     anchors = _number_outputs(notebook, renderer, source.name)
     anchors |= {anchor for _, anchor, _ in renderer.headings}
     references = _link(notebook, References(anchors, pages))
-    toc = [heading for heading in renderer.headings if heading[0] in (2, 3)]
     resources = {
         "metadata": {"name": source.stem, "path": folder},
         "title": _page_title(renderer, source.stem),
-        "toc": toc + [(2, "references", "References")] * bool(references),
+        "toc": _contents(renderer, references),
         "parameters": _parameter_rows(params) if params else [],
         "references": references,
         "provenance": provenance,
@@ -73,6 +71,11 @@ def render_notebook(
     exporter = HTMLExporter(template_name="template", extra_template_basedirs=[str(HERE)])
     exporter.register_filter("markdown2html", renderer.markdown)
     html, _ = exporter.from_notebook_node(notebook, resources)
+    _write_page(target, html)
+
+
+def _write_page(target: Path, html: str) -> None:
+    """Write the page, and say so if it is heavy."""
     write_text(target, html)
     if (size := target.stat().st_size) > _HEAVY:
         words = f"{size / 1e6:.1f} MB, more than {_HEAVY / 1e6:.1f}: it will open slowly"
@@ -161,6 +164,12 @@ def notebook_title(path: Path) -> str:
     """Title of a notebook: its first heading, or the file's name."""
     _, renderer = _prepare(nbformat.read(path, as_version=4), str(path.parent))
     return _page_title(renderer, path.stem)
+
+
+def _contents(renderer: Renderer, references: list) -> list[tuple[int, str, str]]:
+    """Level, anchor and text of what the contents list."""
+    headings = [heading for heading in renderer.headings if heading[0] in (2, 3)]
+    return headings + [(2, "references", "References")] * bool(references)
 
 
 def _page_title(renderer: Renderer, fallback: str) -> str:
