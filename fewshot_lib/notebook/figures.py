@@ -16,7 +16,7 @@ from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.notebook.classes import class_words
 from fewshot_lib.notebook.moves import Arrows
-from fewshot_lib.notebook.style import CLASSES, INK, MARKERS, METHODS, QUIET, WIDTH, show
+from fewshot_lib.notebook.style import CLASSES, INK, MARKERS, METHODS, QUIET, WIDTH, label, show
 
 
 def episode_grid(bank: ImageBank, episode: torch.Tensor, n_shot: int, n_query: int = 6) -> Figure:
@@ -40,7 +40,7 @@ def episode_grid(bank: ImageBank, episode: torch.Tensor, n_shot: int, n_query: i
         sns.despine(ax=ax, left=True, bottom=True)
     step = bank.image_size + 2
     words = class_words(bank)
-    names = [words[bank.class_names[bank.labels[row[0]]]] for row in episode]
+    names = [label(words[bank.class_names[bank.labels[row[0]]]]) for row in episode]
     axes[0].set_yticks([step * (i + 0.5) for i in range(len(names))], names, fontsize=9)
     axes[0].tick_params(length=0, labelcolor=INK)
     return figure
@@ -50,7 +50,7 @@ def confusion(evaluation: Evaluation | SeedEvaluations, bank: ImageBank) -> Figu
     """Share of each true class's queries that went to each class, in %."""
     counts = evaluation.confusion(bank).double()
     share = 100 * counts / counts.sum(1, keepdim=True)
-    words = [class_words(bank)[name] for name in bank.class_names]
+    words = [label(word) for word in class_words(bank).values()]
     figure, ax = plt.subplots(figsize=(WIDTH, 0.8 * WIDTH))
     sns.heatmap(
         pd.DataFrame(share.numpy(), words, words),
@@ -101,7 +101,9 @@ def moves(arrows: Arrows) -> Figure:
         arrow = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.003, "alpha": 0.8}
         ax.quiver(*start.T, *step.T, color=colour, **arrow)
         star = {"s": 170, "edgecolor": INK, "lw": 0.8, "zorder": 3}
-        ax.scatter(*arrows.means[i], marker=MARKERS["prototype"], color=colour, label=name, **star)
+        ax.scatter(
+            *arrows.means[i], marker=MARKERS["prototype"], color=colour, label=label(name), **star
+        )
     ax.set(xticks=[], yticks=[], aspect="equal")
     ax.axis("off")
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -11,7 +11,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import seaborn as sns
 from IPython.display import display
+from matplotlib import get_data_path
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font
 
 WIDTH = 8.0  # inches, the text width of the report
 SCREEN_DPI = 100
@@ -64,6 +66,24 @@ def use_style() -> None:
         "axes.titlesize": 10.5,
         "lines.linewidth": 1.8,
     }
+
+
+def drawable(name: str) -> str:
+    """The name with what Matplotlib's font cannot draw written as Python would escape it.
+
+    So two classes whose names have no shapes can be told apart.
+    """
+    glyphs = get_font(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")).get_charmap()
+    return "".join(
+        c if c.isprintable() and ord(c) in glyphs else c.encode("unicode_escape").decode()
+        for c in name
+    )
+
+
+def label(name: str) -> str:
+    """The name as a figure's label: drawable, not read as a formula, not left out of a legend."""
+    text = drawable(name).replace("$", r"\$")
+    return f"\u200b{text}" if text.startswith("_") else text  # Matplotlib hides "_name"
 
 
 def asset(name: str) -> str:

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from matplotlib import get_data_path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import get_font
 
 from fewshot_lib.data.bank import (
     SPLITS,
@@ -22,7 +20,7 @@ from fewshot_lib.data.bank import (
 from fewshot_lib.data.fit import fitting, settings, split_sizes
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import atomic_file, project_root
-from fewshot_lib.notebook.style import SCREEN_DPI, WIDTH
+from fewshot_lib.notebook.style import SCREEN_DPI, WIDTH, drawable
 from fewshot_lib.spec.parameters import DataParams
 from fewshot_lib.spec.problems import PROBLEMS
 from fewshot_lib.spec.profiles import load_params
@@ -33,7 +31,6 @@ _CELL = 0.78  # inches, side of an image on the sheet
 _HEADING, _GAP = 0.45, 0.2  # inches, above and below each split
 _LINE, _LINES = 18, 2  # characters and lines of a class name beside its images
 _NAME_SIZE, _NAME_GAP = 9, 6  # points
-_FONT = "DejaVuSans.ttf"
 
 
 @dataclass(frozen=True)
@@ -225,17 +222,8 @@ def evenly(n: int) -> list[int]:
 
 
 def printable(name: str) -> str:
-    """The name in two short lines, its middle left out if need be.
-
-    What the font cannot draw is written as Python would escape it, so that two such classes can
-    be told apart.
-    """
-    glyphs = get_font(Path(get_data_path(), "fonts", "ttf", _FONT)).get_charmap()
-    safe = "".join(
-        c if c.isprintable() and ord(c) in glyphs else c.encode("unicode_escape").decode()
-        for c in name
-    )
-    longest = _LINE * _LINES
+    """The name, drawable, in two short lines, its middle left out if need be."""
+    safe, longest = drawable(name), _LINE * _LINES
     if len(safe) > longest:
         safe = f"{safe[: longest // 2]}…{safe[1 - longest // 2 :]}"
     lines = textwrap.wrap(safe, _LINE)

@@ -66,3 +66,22 @@ def test_drawings_are_shown_with_their_width(shown, name):
     ((data, metadata),) = shown
     assert re.match(r"<svg [^>]*viewBox", data["image/svg+xml"])
     assert metadata["image/svg+xml"]["width"] == 800
+
+
+def test_labels_of_figures_hold_only_what_the_font_draws(recwarn):
+    names = ["猫", "🦊 fox", "_unknown_", "a$b$c", "\udcff"]
+    figure, ax = plt.subplots()
+    for name in names:
+        ax.plot([0, 1], label=style.label(name))
+    legend = ax.legend()
+    ax.set_yticks(range(len(names)), [style.label(name) for name in names])
+    figure.canvas.draw()
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "\\u732b",
+        "\\U0001f98a fox",
+        "\u200b_unknown_",
+        r"a\$b\$c",
+        "\\udcff",
+    ]
+    assert not [w for w in recwarn if "lyph" in str(w.message)]
+    plt.close(figure)

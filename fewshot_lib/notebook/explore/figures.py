@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.notebook.explore.episode import Answer, Movement
+from fewshot_lib.notebook.style import drawable
 
 _WIDTH, _LABELS = 8.0, 2.1  # inches: of a figure, of the class names beside it
 _RIGHT, _WRONG = "✓", "✗"
@@ -36,7 +37,7 @@ def _titles(names: list[str], width: int, lines: int = 2) -> list[str]:
     """``A  Greek small letter theta``, in lines of this many characters."""
     found = []
     for letter, name in zip(_letters(len(names)), names, strict=True):
-        broken = "\n".join(wrap(name, width, max_lines=lines, placeholder=" …"))
+        broken = "\n".join(wrap(drawable(name), width, max_lines=lines, placeholder=" …"))
         found.append(f"{letter}  {broken}".replace("$", r"\$"))  # or $x$ would be a formula
     return found
 
