@@ -20,15 +20,18 @@ def verify(ctx: click.Context, report: str, data_dir: str | None) -> None:
     from fewshot_lib.experiments.ledger import read_accuracies
 
     folder, notebooks = read_accuracies(report)  # a misspelt name is told before torch is imported
-    from fewshot_lib.experiments.verify import Check
+    from fewshot_lib.experiments.verify import missing_runs, recompute
 
-    check = Check(folder, notebooks, data_dir and str(Path(data_dir).expanduser().resolve()))
-    with click.progressbar(length=check.n_entries, label="verifying", file=sys.stderr) as progress:
-        found = list(check.differences(lambda: progress.update(1)))
+    accuracies = [(name, entry) for name, entries in notebooks.items() for entry in entries]
+    gone = missing_runs(folder, (entry["run"] for _, entry in accuracies))
+    there = [(name, entry) for name, entry in accuracies if entry["run"] not in gone]
+    lines = recompute(folder, there, data_dir and str(Path(data_dir).expanduser().resolve()))
+    with click.progressbar(lines, len(there), "verifying", file=sys.stderr) as progress:
+        found = list(filter(None, progress))
     for line in found:
         click.echo(line)
-    click.echo(f"{check.n_entries} accuracies computed anew, {len(found)} differ")
-    if check.gone:
+    click.echo(f"{len(there)} accuracies computed anew, {len(found)} differ")
+    if gone:
         words = "not computed, the weights of their runs are not there"
-        click.echo(f"{check.n_gone} {words}: {', '.join(check.gone)}")
-    ctx.exit(1 if found or not check.n_entries else 0)
+        click.echo(f"{len(accuracies) - len(there)} {words}: {', '.join(gone)}")
+    ctx.exit(1 if found or not there else 0)
