@@ -1,12 +1,11 @@
 """Few-shot learning on one's own photographs: a few named images, any number of unnamed ones."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 
 from fewshot_lib.data.folders import images_in, is_image, subfolders
@@ -20,7 +19,6 @@ from fewshot_lib.learning.weights import Trained
 from fewshot_lib.networks.calibration import calibrate
 
 _IMAGES_AT_ONCE = 512  # decoded and encoded together: bounds the memory
-_COLUMNS = ("file", "class", "probability", "runner_up", "runner_up_probability")
 
 Classes = Mapping[str, Sequence[Path]]  # support images of each class
 
@@ -65,10 +63,8 @@ def read_supports(folder: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: --support takes one folder per class in it")
     entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    classes = {
-        name: images_in(path, folder.resolve())
-        for name, path in by_name(subfolders(folder)).items()
-    }
+    folders = by_name(subfolders(folder))
+    classes = {name: images_in(path, folder.resolve()) for name, path in folders.items()}
     if len(classes) < 2:
         found = f"only one class, '{next(iter(classes))}'" if classes else "no class folders"
         raise InputError(f"{folder} has {found}: make a folder of images for each of 2 or more")
@@ -156,10 +152,11 @@ def _prototype(trained: Trained, paths: Sequence[Path], noise: torch.Generator) 
     return total / len(paths)
 
 
-def _blocks(items: Sequence, size: int = _IMAGES_AT_ONCE) -> Iterator[list]:
+def _blocks(items: Sequence, size: int) -> Iterator[list]:
     return (list(items[i : i + size]) for i in range(0, len(items), size))
 
 
+@torch.inference_mode()
 def classify(
     trained: Trained,
     classes: Classes,
@@ -174,31 +171,20 @@ def classify(
     Raises:
         InputError: an image cannot be decoded; names it.
     """
-    prototypes = _class_prototypes(trained, classes, class_means)
-    for block in _blocks(queries):
-        yield from _classify_block(trained, prototypes, list(classes), block)
-
-
-@torch.inference_mode()
-def _classify_block(
-    trained: Trained, prototypes: torch.Tensor, names: list[str], queries: list[Picture]
-) -> list[Prediction]:
-    bank = trained.bank([picture.path for picture in queries])
+    prototypes, names = _class_prototypes(trained, classes, class_means), list(classes)
     learner, n_aug = trained.learner, trained.spec.n_aug_test
-    images = (part.split(1) for part in encode(learner, bank, default_device()))
-    # Each with the same noise, so that the answer does not depend on the other images.
-    found = [
-        learner.queries(*one, n_aug, stream("query noise")) for one in zip(*images, strict=True)
-    ]
-    logits = learner.distance.compare(torch.cat(found), prototypes).cpu()
-    nearest = logits.sort(descending=True, stable=True)
-    probabilities = nearest.values.double().softmax(-1)[:, :2].tolist()
-    return [
-        Prediction(picture, names[first], p_first, names[second], p_second)
-        for picture, (first, second), (p_first, p_second) in zip(
-            queries, nearest.indices[:, :2].tolist(), probabilities, strict=True
-        )
-    ]
+    for block in _blocks(queries, _IMAGES_AT_ONCE):
+        bank = trained.bank([picture.path for picture in block])
+        images = (part.split(1) for part in encode(learner, bank, default_device()))
+        # Each with the same noise, so that the answer does not depend on the other images.
+        found = [
+            learner.queries(*one, n_aug, stream("query noise")) for one in zip(*images, strict=True)
+        ]
+        logits = learner.distance.compare(torch.cat(found), prototypes).cpu()
+        logits, order = logits.sort(descending=True, stable=True)
+        rows = zip(block, order.tolist(), logits.double().softmax(-1).tolist(), strict=True)
+        for picture, (first, second, *_), (p_first, p_second, *_) in rows:
+            yield Prediction(picture, names[first], p_first, names[second], p_second)
 
 
 class Tally(NamedTuple):
@@ -253,12 +239,18 @@ def page_beside(table: Path) -> Path:
 
 def as_csv(predictions: Sequence[Prediction]) -> str:
     """The table; column ``truth`` is there if the class of any image is known."""
-    with_truth = any(p.picture.truth for p in predictions)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, "truth"] if with_truth else _COLUMNS)
-    for p in predictions:
-        row = [spreadsheet_safe(p.picture.name), spreadsheet_safe(p.label), f"{p.probability:.4f}"]
-        row += [spreadsheet_safe(p.runner_up), f"{p.runner_up_probability:.4f}"]
-        writer.writerow([*row, spreadsheet_safe(p.picture.truth)] if with_truth else row)
-    return text.getvalue()
+    table = pd.DataFrame(
+        {
+            "file": p.picture.name,
+            "class": p.label,
+            "probability": f"{p.probability:.4f}",
+            "runner_up": p.runner_up,
+            "runner_up_probability": f"{p.runner_up_probability:.4f}",
+            "truth": p.picture.truth,
+        }
+        for p in predictions
+    )
+    unknown = [] if any(table["truth"]) else ["truth"]
+    return (
+        table.drop(columns=unknown).map(spreadsheet_safe).to_csv(index=False, lineterminator="\n")
+    )

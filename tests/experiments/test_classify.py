@@ -30,6 +30,7 @@ from fewshot_lib.networks.calibration import calibrate
 from fewshot_lib.report import contact_sheet
 
 COLOURS = {"blue": (0, 0, 1), "green": (0, 1, 0), "red": (1, 0, 0)}
+COLUMNS = ["file", "class", "probability", "runner_up", "runner_up_probability"]
 N_SUPPORT = {"blue": 1, "green": 3, "red": 2}
 
 
@@ -101,7 +102,7 @@ def test_every_query_is_a_row_with_its_nearest_classes(run, photos):
     result = run()
     assert result.exit_code == 0, result.output
     rows = table(photos / "out.csv")
-    assert list(rows[0]) == [*tool._COLUMNS, "truth"]
+    assert list(rows[0]) == [*COLUMNS, "truth"]
     names = [f"{c}/{file}" for c in COLOURS for file in ("a.png", "deeper/b.jpg")]
     assert [row["file"] for row in rows] == names
     assert [row["class"] for row in rows] == [row["truth"] for row in rows]
@@ -131,7 +132,7 @@ def test_without_known_classes_nothing_is_scored(run, photos):
     result = run(photos / "new")
     assert "accuracy" not in result.stdout
     assert "blue   supports 1, predicted 1\n" in result.stdout
-    assert list(table(photos / "out.csv")[0]) == list(tool._COLUMNS)
+    assert list(table(photos / "out.csv")[0]) == COLUMNS
     assert not page(photos / "out.html").find(string=re.compile("Accuracy"))
 
 
