@@ -79,14 +79,18 @@ def gap(judged: JudgedRun, first: JudgedRun) -> Interval | str:
     """Paired difference of accuracies, or why there is none."""
     if judged.evaluation is None or first.evaluation is None:
         return "not comparable: no test episodes"
-    if images_of(judged.run) != images_of(first.run):
-        return "not comparable: other data"
-    if episode_shape(judged.run.spec) != episode_shape(first.run.spec):
-        return "not comparable: other test episodes"
+    if words := other_episodes(judged.run, first.run):
+        return f"not comparable: {words}"
     return judged.evaluation.minus(first.evaluation)
 
 
-def images_of(run: Run) -> tuple[str, str, list[str]]:
-    """What must be equal for two banks to hold the same images, of whatever size in pixels."""
-    bank = bank_for(run.spec, "val")
-    return run.spec.source, bank.fingerprint, bank.ids
+def other_episodes(a: Run, b: Run) -> str:
+    """In what the report's episodes of two runs differ, "" if they are of the same images.
+
+    Images may be of different sizes in pixels.
+    """
+    banks = [bank_for(run.spec, "val") for run in (a, b)]
+    images = [(bank.fingerprint, bank.ids) for bank in banks]
+    if a.spec.source != b.spec.source or images[0] != images[1]:
+        return "other data"
+    return "" if episode_shape(a.spec) == episode_shape(b.spec) else "other test episodes"

@@ -11,13 +11,12 @@ from fewshot_lib.files import project_root
 _PACKAGES = ("fewshot-report", "torch", "torchvision", "papermill", "nbconvert")
 
 
-def provenance(profile: str) -> dict[str, str]:
-    """Name to value: profile, device, threads, versions, system and, in a git checkout, the commit.
+def provenance() -> dict[str, str]:
+    """Name to value: device, threads, versions, system and, in a git checkout, the commit.
 
     The number of threads decides how sums are rounded, and so the bits of what is trained.
     """
-    found = {"profile": profile, "device": device_name(), "threads": str(threads())}
-    found["versions"] = versions()
+    found = {"device": device_name(), "threads": str(threads()), "versions": versions()}
     found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
     if commit := git_commit():
         found["commit"] = commit

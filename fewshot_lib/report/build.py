@@ -53,7 +53,8 @@ def make_report(
     own = project_root() / "reports" / profile
     folder = output_folder(own if remote or not output else Path(output))
     with hold_lock(folder / ".lock", f"report {folder}"):
-        report = _Report(folder, params, Status(folder, profile, provenance(profile)))
+        made = {"profile": profile} | provenance()
+        report = _Report(folder, params, Status(folder, profile, made))
         status = report.run()
         if remote and status != INTERRUPT_STATUS:
             return status, send(folder, output)

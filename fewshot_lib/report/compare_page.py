@@ -1,32 +1,27 @@
 """The page that puts runs beside each other, and its short form for the terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.comparison import JudgedRun, gap, judge, unique_names
 from fewshot_lib.experiments.lookup import find_entries
-from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import output_file, project_root, write_text
 from fewshot_lib.learning.intervals import Interval, points, verdict
-from fewshot_lib.notebook import style
 from fewshot_lib.progress import duration
 from fewshot_lib.report.pages import (
-    MAIN,
     SIGNS,
-    Page,
     curves,
     curves_in_words,
     episodes_in_words,
-    neighbours,
     render_page,
+    shared_values,
 )
-from fewshot_lib.spec.words import differing_values, equal_values, short_names, value_text
-
-_TITLE = "Runs compared"
+from fewshot_lib.spec.words import differing_values, short_names, value_text
 
 _Row = dict[str, Any]
 
@@ -67,11 +62,8 @@ def _page_values(
 ) -> dict[str, Any]:
     """What the template shows."""
     specs = [run.spec for run in runs.values()]
-    same = {name: value_text(value) for name, value in equal_values(specs).items()}
-    made = provenance("")
-    del made["profile"]
     return {
-        "title": _TITLE,
+        **shared_values("Runs compared", href, specs),
         "names": short_names(list(runs)),
         "rows": rows,
         "shapes": sorted({row["shape"] for row in rows}),
@@ -80,14 +72,9 @@ def _page_values(
         "parameters": {
             name: list(map(value_text, v)) for name, v in differing_values(specs).items()
         },
-        "same": {name: value for name, value in same.items() if name in MAIN},
-        "same_too": {name: value for name, value in same.items() if name not in MAIN},
         "curves": curves(runs),
         "alt": curves_in_words(runs),
-        "width": round(style.WIDTH * style.SCREEN_DPI),
         "costs": [_cost_row(name, run) for name, run in runs.items()],
-        "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | made,
-        **neighbours([Page(href, _TITLE)], href),
     }
 
 
@@ -128,13 +115,15 @@ def _cost_row(name: str, run: Run) -> _Row:
 
 def _text_table(rows: list[_Row], missing: Iterable[str], n_episodes: int) -> str:
     """The accuracies, one run a line, then what there is to know about them."""
-    header = ("run", "validation", f"{n_episodes:,} test episodes", "difference to the first")
-    lines = [
-        (r["name"], r["validation"], r["test"], f"{r['difference']} {r.get('sign', '')}".rstrip())
-        for r in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (header, *lines)]
-    text += [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
-    text += [f"left out: {name}, whose run is gone" for name in missing]
-    return "\n".join(text)
+    frame = pd.DataFrame(
+        {
+            "run": row["name"],
+            "validation": row["validation"],
+            f"{n_episodes:,} test episodes": row["test"],
+            "difference to the first": f"{row['difference']} {row.get('sign', '')}".rstrip(),
+        }
+        for row in rows
+    )
+    notes = [f"{row['name']}: {row['note']}" for row in rows if row["note"]]
+    gone = [f"left out: {name}, whose run is gone" for name in missing]
+    return "\n".join([frame.to_string(index=False), *notes, *gone])

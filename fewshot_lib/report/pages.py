@@ -1,8 +1,9 @@
 """HTML pages from templates: the front page, and what all pages share."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from fewshot_lib.experiments.ledger import COMPLETE, Status
 from fewshot_lib.experiments.matrix import SeedRuns
+from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import write_text
 from fewshot_lib.notebook import style
@@ -17,10 +19,10 @@ from fewshot_lib.notebook.curves import learning_curves
 from fewshot_lib.progress import duration
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
-from fewshot_lib.spec.words import episode_shape, short_names, value_text
+from fewshot_lib.spec.words import episode_shape, equal_values, short_names, value_text
 
 # What one line tells of what is the same; the rest can be unfolded.
-MAIN = {
+_MAIN = {
     *("source", "image_size", "images_per_class", "method", "n_way", "n_shot", "n_query"),
     *("distance", "epochs", "episodes", "optimizer", "lr", "seed"),
     *("n_way_test", "n_shot_test", "n_query_test"),
@@ -36,6 +38,24 @@ SIGNS = {
 def episodes_in_words(spec: Spec) -> str:
     n_way, n_shot, n_query = episode_shape(spec)
     return f"{n_way}-way {n_shot}-shot, {n_query} queries a class"
+
+
+def shared_values(title: str, href: str, specs: Sequence[Spec]) -> dict[str, Any]:
+    """What templates show of any page of several runs: what is the same for all, how it came about.
+
+    Args:
+        href: the page's own name.
+        specs: of the runs.
+    """
+    same = {name: value_text(value) for name, value in equal_values(specs).items()}
+    return {
+        "title": title,
+        "same": {name: value for name, value in same.items() if name in _MAIN},
+        "same_too": {name: value for name, value in same.items() if name not in _MAIN},
+        "width": round(style.WIDTH * style.SCREEN_DPI),
+        "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | provenance(),
+        **neighbours([Page(href, title)], href),
+    }
 
 
 def curves(runs: Mapping[str, Run]) -> str:

@@ -2,14 +2,12 @@
 
 import importlib.util
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.sweeps.plan import Plan, Range, read_plan
 from fewshot_lib.experiments.sweeps.ranking import Ranking, rank
 from fewshot_lib.files import atomic_file, output_folder, project_root, write_text
@@ -18,16 +16,14 @@ from fewshot_lib.notebook import style
 from fewshot_lib.progress import duration
 from fewshot_lib.report.pages import (
     INDEX,
-    MAIN,
     SIGNS,
-    Page,
     curves,
     curves_in_words,
     episodes_in_words,
-    neighbours,
     render_page,
+    shared_values,
 )
-from fewshot_lib.spec.words import equal_values, value_text
+from fewshot_lib.spec.words import value_text
 
 _SETTINGS, _RUNS = "settings", "runs"  # tables
 _LONGEST = 40  # characters of a name that figures have room for
@@ -110,29 +106,21 @@ def _in_words(values: dict[str, Any]) -> str:
 def _page_values(title: str, ranking: Ranking, rows: list[_Row]) -> _Row:
     """What the template shows of any sweep."""
     specs = [run.spec for runs in ranking.runs for run in runs.seeds]
-    same = {key: value_text(value) for key, value in equal_values(specs).items()}
-    made = provenance("")
-    del made["profile"]
     labels = _labels(rows)
     best = {name: r.first for name, r in zip(labels, ranking.runs[:_CURVES], strict=False)}
     return {
-        "title": title,
+        **shared_values(title, INDEX, specs),
         "parameters": list(ranking.varied),
         "rows": rows,
         "n_seeds": len(ranking.runs[0].seeds),
         "shapes": sorted({episodes_in_words(spec) for spec in specs}),
         "failed": [_in_words(one.changes) for one in ranking.failed],
-        "same": {key: value for key, value in same.items() if key in MAIN},
-        "same_too": {key: value for key, value in same.items() if key not in MAIN},
         "dots": _figure_html(ranking, labels),
         "dots_alt": "Accuracy of each setting with its 95 % interval, best first.",
         "curves": curves(best) if len(best) > 1 else "",
         "curves_alt": curves_in_words(best),
         "n_curves": len(best),
-        "width": round(style.WIDTH * style.SCREEN_DPI),
         "tables": [f"{_SETTINGS}.csv", f"{_RUNS}.csv"],
-        "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | made,
-        **neighbours([Page(INDEX, title)], INDEX),
     }
 
 

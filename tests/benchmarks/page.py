@@ -25,7 +25,7 @@ def write(groups: list[Group], target: Path, threads: int) -> None:
     html = environment.get_template("page.html.j2").render(
         title="How fast it is",
         groups=[(group, list(group.cells()), drawing(group)) for group in groups],
-        provenance=provenance("benchmarks") | {"threads": str(threads)},
+        provenance=provenance() | {"threads": str(threads)},
     )
     write_text(target, html)
 

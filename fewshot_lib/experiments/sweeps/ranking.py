@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from fewshot_lib.experiments.comparison import images_of
+from fewshot_lib.experiments.comparison import other_episodes
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns
 from fewshot_lib.experiments.sweeps.plan import Plan, Setting
 from fewshot_lib.experiments.sweeps.search import finished_runs, search, train
 from fewshot_lib.files import spreadsheet_safe
 from fewshot_lib.learning.intervals import Interval, of_intervals, verdict
-from fewshot_lib.spec.words import differing_values, episode_shape, value_text
+from fewshot_lib.spec.words import differing_values, value_text
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ class Ranking:
 
     def _gap(self, place: int) -> Interval | None:
         """Paired difference to the best; None if the two were not judged on the same episodes."""
-        one, best = self.runs[place].first, self.runs[0].first
-        same_shape = episode_shape(one.spec) == episode_shape(best.spec)
-        if not same_shape or images_of(one) != images_of(best):
+        if other_episodes(self.runs[place].first, self.runs[0].first):
             return None
         return self.evaluations[place].minus(self.evaluations[0])
 
