@@ -144,17 +144,9 @@ class SeedRuns:
         """Validation accuracy after this epoch, over seeds."""
         return of_intervals([run.accuracy_at(epoch) for run in self.seeds])
 
-    def evaluate(
-        self,
-        n_episodes: int,
-        n_shot: int | None = None,
-        n_aug: int | None = None,
-        split: str = "val",
-        calibrated: bool = False,
-    ) -> SeedEvaluations:
+    def evaluate(self, n_episodes: int, **choices: Any) -> SeedEvaluations:
         """Judge every seed; arguments as of ``Run.evaluate``."""
-        arguments = n_episodes, n_shot, n_aug, split, calibrated
-        evaluations = tuple(run.evaluate(*arguments) for run in self.one_by_one())
+        evaluations = tuple(run.evaluate(n_episodes, **choices) for run in self.one_by_one())
         return SeedEvaluations(evaluations, tuple(run.folder.name for run in self.seeds))
 
     def one_by_one(self) -> Iterator[Run]:

@@ -17,13 +17,7 @@ from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.experiments.folders import DATA, RESULT, SPEC
 from fewshot_lib.experiments.ledger import note_accuracy
 from fewshot_lib.experiments.provenance import git_commit, threads
-from fewshot_lib.files import (
-    hold_lock,
-    read_array,
-    runs_folder,
-    write_array,
-    write_text,
-)
+from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, write_text
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import PeakMemory, default_device
 from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate, query_features
@@ -156,26 +150,21 @@ class Run:
             calibrated: whether prototypes lean on the training classes, see
                 ``calibration.calibrate``.
         """
-        n_shot = n_shot or self.spec.n_shot_test
-        n_aug = self.spec.n_aug_test if n_aug is None else n_aug
-        arguments = n_episodes, n_shot, n_aug, split, calibrated
-        path = self.folder / "evaluations" / f"{self._evaluation_name(*arguments)}.npy"
-        if (kept := read_array(path)) is not None:
-            predictions = torch.from_numpy(kept).long()
-            evaluation = Evaluation(self.episodes(n_episodes, n_shot, split), predictions)
-        else:
-            evaluation = self.judge(*arguments)
+        arguments = {
+            "n_episodes": n_episodes,
+            "n_shot": n_shot or self.spec.n_shot_test,
+            "n_aug": self.spec.n_aug_test if n_aug is None else n_aug,
+            "split": split,
+            "calibrated": calibrated,
+        }
+        path = self._evaluation_file(**arguments)
+        if (kept := read_array(path)) is None:
+            evaluation = self.judge(**arguments)
             write_array(path, evaluation.predictions.numpy().astype(np.int16))
-        note_accuracy(
-            self.folder.name,
-            self.weights_hash,
-            evaluation.accuracy,
-            n_episodes=n_episodes,
-            n_shot=n_shot,
-            n_aug=n_aug,
-            split=split,
-            calibrated=calibrated,
-        )
+        else:
+            episodes = self.episodes(n_episodes, arguments["n_shot"], split)
+            evaluation = Evaluation(episodes, torch.from_numpy(kept).long())
+        note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **arguments)
         return evaluation
 
     def judge(
@@ -198,14 +187,15 @@ class Run:
         """Ways, shots and queries of the report's episodes."""
         return self.spec.n_way_test, n_shot, self.spec.n_query_test
 
-    def _evaluation_name(
+    def _evaluation_file(
         self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool
-    ) -> str:
+    ) -> Path:
         n_way, _, n_query = self._test_shape(n_shot)
-        data = bank_for(self.spec, split).fingerprint[:8]
         shape = f"{n_way}way-{n_shot}shot-{n_aug}aug-{n_query}query"
+        data = bank_for(self.spec, split).fingerprint[:8]
         name = f"{split}-{shape}-{n_episodes}-{data}-{self.weights_hash[:8]}"
-        return f"{name}-calibrated" if calibrated else name
+        name += "-calibrated" if calibrated else ""
+        return self.folder / "evaluations" / f"{name}.npy"
 
 
 def run(spec: Spec) -> Run:
@@ -242,8 +232,7 @@ _looked_at: dict[str, DataIdentity] = {}
 
 def look_at_data(spec: DataParams) -> DataIdentity:
     """What the data of a spec is now; images in memory are let go where it has changed."""
-    key = data_params(spec)
-    data = data_identity(DataParams.model_validate_json(key))
+    key, data = data_params(spec), data_identity(spec)
     if _looked_at.get(key, data) != data:
         _bank_of.cache_clear()
     _looked_at[key] = data

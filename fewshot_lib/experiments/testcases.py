@@ -103,14 +103,7 @@ def _solve(
     query: torch.Tensor,
     class_means: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Positions int64 ``(n_episodes, n_queries)``, with the noise that belongs to test cases.
-
-    Args:
-        features: of the images that the episodes index.
-        support: int64 ``(n_episodes, n_way, n_shot)``.
-        query: int64 ``(n_episodes, n_queries)``.
-        class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
-    """
+    """As ``evaluation.predict``, with the noise that belongs to test cases."""
     noise = stream("course noise", *support.shape[1:])
     n_aug = learner.spec.n_aug_test
     return predict(learner, features, support, query, n_aug, noise, class_means)

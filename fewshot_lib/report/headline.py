@@ -48,12 +48,6 @@ def keep(
     write_text(path, json.dumps(kept, indent=1) + "\n")
 
 
-def _results_table() -> str:
-    """Markdown of all recorded headlines, beside the original's and published values."""
-    head = "| data, classes | method | original | published | this project | − Problem 1 | runs |"
-    return "\n".join([head, "|---|---|---|---|---|---|---|", *_rows()])
-
-
 def _rows() -> Iterator[str]:
     """A line for each method of each report: on its test classes, where it has judged any.
 
@@ -61,9 +55,13 @@ def _rows() -> Iterator[str]:
     """
     for name, kept, test, classes in _recorded():
         where = f"[{kept['data']}]({name}/index.html), {_CLASSES[classes]}, {test}"
-        others = others_values(kept["data"], test, classes)
+        original, published = others_values(kept["data"], test, classes)
         for entry in kept[classes]:
-            yield _row(where, entry, *others)
+            method, accuracy, gap = _values(entry)
+            others = original.get(method, _NOTHING), published.get(method, _NOTHING)
+            ours = f"{accuracy} ({entry['accuracy'][2]:,} episodes)", gap
+            runs = ", ".join(f"`{run}`" for run in entry["runs"])
+            yield f"| {' | '.join([where, method, *others, *ours, runs])} |"
 
 
 def _recorded() -> Iterator[tuple[str, dict[str, Any], str, str]]:
@@ -92,25 +90,10 @@ def _values(entry: dict[str, Any]) -> tuple[str, str, str]:
     return entry["method"], accuracy, points(Interval(*gap)) if gap else _NOTHING
 
 
-def _row(
-    where: str, entry: dict[str, Any], original: Mapping[str, str], published: Mapping[str, str]
-) -> str:
-    """One method's line."""
-    method, accuracy, gap = _values(entry)
-    cells = [
-        where,
-        method,
-        original.get(method, _NOTHING),
-        published.get(method, _NOTHING),
-        f"{accuracy} ({entry['accuracy'][2]:,} episodes)",
-        gap,
-        ", ".join(f"`{name}`" for name in entry["runs"]),
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
 def updated(readme: str) -> str:
-    """The text with the table as it should be."""
+    """The text with the table of all recorded headlines as it should be."""
     before, _, rest = readme.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{_results_table()}\n{_END}{after}"
+    head = "| data, classes | method | original | published | this project | − Problem 1 | runs |"
+    table = "\n".join([head, "|---|---|---|---|---|---|---|", *_rows()])
+    return f"{before}{_BEGIN}\n{table}\n{_END}{after}"

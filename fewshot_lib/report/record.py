@@ -23,7 +23,6 @@ from fewshot_lib.experiments.folders import (
 )
 from fewshot_lib.experiments.ledger import read_accuracies, read_notebooks
 from fewshot_lib.experiments.lookup import read_run
-from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import project_root, runs_folder, write_text
 from fewshot_lib.learning.weights import FOLDER, export_weights
 from fewshot_lib.report import headline
@@ -57,7 +56,8 @@ def record(name: str) -> list[str]:
         files = [*folder.glob("*.html"), *(folder / f for f in (RESULT, STATUS, HEADLINE))]
         lines = _record_weights(folder, target)
     elif (folder / _RUNS).is_file():
-        data_dirs = {_run(name).spec.data_dir for name in pd.read_csv(folder / _RUNS)["run"]}
+        runs = [read_run(runs_folder() / name) for name in pd.read_csv(folder / _RUNS)["run"]]
+        data_dirs = {run.spec.data_dir for run in runs}
         files = [*folder.glob("*.html"), *folder.glob("*.csv")]
         lines = []
     else:
@@ -74,24 +74,26 @@ def _record_weights(report: Path, target: Path) -> list[str]:
     """Keep the weights of the report's main runs, the first seed of every problem first."""
     _, accuracies = read_accuracies(str(report))
     judged = {e["run"]: e["weights"] for entries in accuracies.values() for e in entries}
-    runs = [_run(name) for name in _main_runs(json.loads((report / HEADLINE).read_text("utf-8")))]
+    headline_text = (report / HEADLINE).read_text("utf-8")
+    runs = [read_run(runs_folder() / name) for name in _main_runs(json.loads(headline_text))]
     if odd := [run.folder.name for run in runs if run.weights_hash != judged[run.folder.name]]:
         raise InputError(f"run {odd[0]} has changed since: make report PROFILE={report.name}")
     for file in shipped_files(target):
         file.unlink()
-    room = min(_LIMIT, _LIMIT_OF_ALL - _size_of_weights())
+    recorded = [file for other in _reference().glob("*") for file in shipped_files(other)]
+    room = min(_LIMIT, _LIMIT_OF_ALL - sum(file.stat().st_size for file in recorded))
     lines = []
     for run in runs:
-        name = run.folder.name
-        file = shipped_file(target, name)
+        file = shipped_file(target, run.folder.name)
         export_weights(run.folder / run.file, file)
         size = file.stat().st_size
-        fits = size <= room
-        room -= size if fits else 0
-        if not fits:
+        line = f"weights of {run.folder.name}, {size / 1e6:.1f} MB"
+        if size <= room:
+            room -= size
+        else:
             file.unlink()
-        left_out = "" if fits else ": left out, there is no room"
-        lines.append(f"weights of {name}, {size / 1e6:.1f} MB{left_out}")
+            line += ": left out, there is no room"
+        lines.append(line)
     return lines
 
 
@@ -102,18 +104,8 @@ def _main_runs(kept: dict[str, Any]) -> Iterator[str]:
     return iter(dict.fromkeys(name for seed in seeds for name in seed if name is not None))
 
 
-def _run(name: str) -> Run:
-    return read_run(runs_folder() / name)
-
-
 def _reference() -> Path:
     return project_root() / "reports" / "reference"
-
-
-def _size_of_weights() -> int:
-    """Of all that is recorded, in bytes."""
-    files = (file for report in _reference().glob("*") for file in shipped_files(report))
-    return sum(file.stat().st_size for file in files)
 
 
 def main(names: list[str]) -> None:
