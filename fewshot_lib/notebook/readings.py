@@ -30,9 +30,7 @@ def early_and_late(runs: Mapping[str, SeedRuns], early_epoch: int) -> str:
         ", ".join(f"{name}: {_percent(run.accuracy_at(epoch))}" for name, run in runs.items())
         for epoch in (early_epoch, last)
     )
-    return (
-        f"Here validation accuracies after epoch {early_epoch} are {early}; after the last {late}."
-    )
+    return f"Validation accuracy here, after epoch {early_epoch}: {early}; after the last: {late}."
 
 
 def order(runs: Mapping[str, SeedRuns], expected: Sequence[str], early_epoch: int) -> str:
