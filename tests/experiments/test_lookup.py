@@ -111,17 +111,16 @@ def test_an_unfinished_report_is_named_with_the_command_that_finishes_it(project
         find("best")
 
 
-def test_an_unknown_report_suggests_a_near_one(project, params):
+def test_an_unknown_report_suggests_a_near_one_or_to_make_one(project, params):
+    with pytest.raises(InputError) as caught:
+        find("best")
+    assert str(caught.value) == (
+        "there is no run or report 'quick' (make a report: fewshot report)"
+    )
     write_report(project, params, "laptop")
     with pytest.raises(InputError) as caught:
         find("best", "latpop")
     assert str(caught.value) == "there is no run or report 'latpop' (did you mean 'laptop'?)"
-
-
-def test_without_any_report_the_remedy_is_to_make_one(project):
-    with pytest.raises(InputError) as caught:
-        find("best")
-    assert str(caught.value) == "there is no run or report 'quick' (make a report: fewshot report)"
 
 
 @pytest.mark.parametrize(
