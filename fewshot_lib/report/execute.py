@@ -1,9 +1,10 @@
 """One notebook, executed with papermill in a kernel of this very Python."""
 
+import contextlib
 import errno
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,19 +70,30 @@ def run_notebook(
     partial = target.with_name(f".{target.stem}.partial.ipynb")
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
-        execute_notebook(
-            _escape_braces(source),
-            _escape_braces(partial),
-            parameters,
-            kernel_name="python3",
-            language="python",
-            cwd=project_root(),
-            progress_bar=False,
-            kernel_manager_class=_ThisPythonManager,
-            coalesce_streams=True,
-            on_cell_start=_count_cells(source, on_cell),
-            stderr_file=stderr,
-        )
+        with _notebook_errors():
+            execute_notebook(
+                _escape_braces(source),
+                _escape_braces(partial),
+                parameters,
+                kernel_name="python3",
+                language="python",
+                cwd=project_root(),
+                progress_bar=False,
+                kernel_manager_class=_ThisPythonManager,
+                coalesce_streams=True,
+                on_cell_start=_count_cells(source, on_cell),
+                stderr_file=stderr,
+            )
+    finally:
+        if partial.exists():
+            _keep(partial, target, source)
+
+
+@contextlib.contextmanager
+def _notebook_errors() -> Iterator[None]:
+    """Raise a NotebookError, with one line, for whatever papermill raises."""
+    try:
+        yield
     except PapermillExecutionError as error:
         is_input = error.ename == "InputError"
         raise NotebookError(_last_line(error.ename, error.evalue), is_input) from None
@@ -89,9 +101,6 @@ def run_notebook(
         raise NotebookError("the kernel died, perhaps for lack of memory") from None
     except Exception as error:
         raise NotebookError(_last_line(type(error).__name__, str(error))) from error
-    finally:
-        if partial.exists():
-            _keep(partial, target, source)
 
 
 def _escape_braces(path: Path) -> str:

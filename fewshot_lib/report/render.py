@@ -56,7 +56,6 @@ def render_notebook(
     folder = str(images or source.parent)
     notebook, renderer = _prepare(nbformat.read(source, as_version=4), folder)
     anchors = _number_outputs(notebook, renderer, source.name)
-    anchors |= {anchor for _, anchor, _ in renderer.headings}
     references = _link(notebook, References(anchors, pages))
     resources = {
         "metadata": {"name": source.stem, "path": folder},
@@ -70,8 +69,7 @@ def render_notebook(
     }
     exporter = HTMLExporter(template_name="template", extra_template_basedirs=[str(HERE)])
     exporter.register_filter("markdown2html", renderer.markdown)
-    html, _ = exporter.from_notebook_node(notebook, resources)
-    _write_page(target, html)
+    _write_page(target, exporter.from_notebook_node(notebook, resources)[0])
 
 
 def _write_page(target: Path, html: str) -> None:
@@ -115,7 +113,7 @@ def _number_outputs(notebook: NotebookNode, renderer: Renderer, name: str) -> se
     """Put the HTML of figures, tables and texts into the metadata of their outputs.
 
     Returns:
-        The anchors of figures and tables, which are numbered in reading order.
+        The anchors of headings, and of figures and tables, numbered in reading order.
 
     Raises:
         InputError: a figure has no alternative text or cannot be read.
@@ -130,7 +128,7 @@ def _number_outputs(notebook: NotebookNode, renderer: Renderer, name: str) -> se
             except FigureError as error:
                 line = f"{name}: the figure of cell {position} {error}"
                 raise InputError(f'{line}: use figures.show(figure, alt="…")') from None
-    return numbers.anchors()
+    return numbers.anchors() | {anchor for _, anchor, _ in renderer.headings}
 
 
 def _output_html(output: NotebookNode, renderer: Renderer, numbers: Numbers) -> None:
