@@ -25,11 +25,7 @@ _FACES = tuple(
     for style in styles
 )
 
-_UPRIGHT = (
-    "DejaVuSans.ttf",
-    "DejaVuSansMono.ttf",
-    "DejaVuSerif.ttf",
-)  # to compare shapes in
+_UPRIGHT = ("DejaVuSans.ttf", "DejaVuSansMono.ttf", "DejaVuSerif.ttf")  # to compare shapes in
 
 # Base letters of each split's scripts, as ranges of code points: no accents, no ligatures.
 # Latin, Greek and Cyrillic share many shapes, hence one split; Armenian and Georgian stand alone.

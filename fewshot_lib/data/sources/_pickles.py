@@ -6,6 +6,7 @@ A pickle can run any code when it is read; these are read with all names refused
 import hashlib
 import pickle
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -90,18 +91,19 @@ class PickleListing(Listing):
 
     def load(self) -> ImageBank:
         rows = choose(self.rows, self.params.images_per_class, self.where)
-        pixels, size = _read(self.where).pixels, self.params.image_size
-        images = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
-        for image, row in zip(images, rows, strict=True):
-            image.copy_(torch.from_numpy(fit_pixels(pixels[int(row.id)], size)).permute(2, 0, 1))
+        pixels = _read(self.where).pixels
+        images = fit_all([pixels[int(row.id)] for row in rows], self.params.image_size)
         return make_bank(images, rows, self.mean, self.std)
 
 
-def fit_pixels(pixels: np.ndarray, size: int) -> np.ndarray:
-    """``(h, w, 3)`` to ``(size, size, 3)``; the native size takes no image object, for speed."""
-    if pixels.shape == (size, size, 3):
-        return pixels
-    return np.array(fit(Image.fromarray(pixels), size))
+def fit_all(arrays: Sequence[np.ndarray], size: int) -> torch.Tensor:
+    """Images uint8 ``(h, w, 3)`` as ``(n, 3, size, size)``."""
+    images = torch.empty(len(arrays), 3, size, size, dtype=torch.uint8)
+    for image, pixels in zip(images, arrays, strict=True):
+        if pixels.shape != (size, size, 3):  # the native size takes no image object, for speed
+            pixels = np.array(fit(Image.fromarray(pixels), size))
+        image.copy_(torch.from_numpy(pixels).permute(2, 0, 1))
+    return images
 
 
 def _named(label: str, split: str) -> str:

@@ -1,26 +1,38 @@
-"""Which split a folder, table or archive is meant for, by its name."""
+"""Which split a folder, table or archive is meant for by its name, a class by a published list."""
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+
+import yaml
 
 from fewshot_lib.data.bank import SPLITS
 from fewshot_lib.data.names import readable
 from fewshot_lib.errors import InputError
 
 _MEANT = {
-    "train": {"train", "training", "trainset", "metatrain", "metatraining", "base"},
-    "val": {"val", "valid", "validate", "validation", "valset", "dev", "metaval"}
-    | {"metavalid", "metavalidation", "validationset"},
-    "test": {"test", "testing", "testset", "metatest", "metatesting", "novel", "eval"}
-    | {"evaluation"},
+    "train": "train training trainset metatrain metatraining base",
+    "val": "val valid validate validation valset validationset dev metaval metavalid "
+    "metavalidation",
+    "test": "test testing testset metatest metatesting novel eval evaluation",
 }
+
+
+def published_classes(source: str) -> dict[str, list[str]]:
+    """The classes of each split in the list that a source's authors published."""
+    return {split: names.split() for split, names in _published()[source].items()}
+
+
+@cache
+def _published() -> dict[str, dict[str, str]]:
+    return yaml.safe_load(Path(__file__).with_name("published.yaml").read_text("utf-8"))
 
 
 def split_of(name: str) -> str | None:
     """``val`` for ``Valid`` or ``meta-val``; None for any other word."""
     word = re.sub(r"[-_ .]", "", name.casefold())
-    return next((split for split, words in _MEANT.items() if word in words), None)
+    return next((split for split, words in _MEANT.items() if word in words.split()), None)
 
 
 def by_split(paths: Iterable[Path]) -> dict[str, Path]:

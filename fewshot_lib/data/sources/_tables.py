@@ -16,18 +16,9 @@ from fewshot_lib.spec.parameters import DataParams
 
 # What others call a column, first of all what it is called here.
 _COLUMNS = {
-    "id": ("id",),
-    "filename": (
-        "filename",
-        "file",
-        "file_name",
-        "filepath",
-        "path",
-        "image",
-        "image_name",
-        "image_path",
-    ),
-    "label": ("label", "class", "class_name", "category"),
+    "id": "id",
+    "filename": "filename file file_name filepath path image image_name image_path",
+    "label": "label class class_name category",
 }
 
 
@@ -113,7 +104,7 @@ def read_images(table: Path, columns: Sequence[str]) -> list[Entry]:
 
 def _column(header: list[str], wanted: str) -> int | None:
     names = [name.casefold() for name in header]
-    return next((names.index(name) for name in _COLUMNS[wanted] if name in names), None)
+    return next((names.index(name) for name in _COLUMNS[wanted].split() if name in names), None)
 
 
 def _hint(header: list[str], wanted: str) -> str:

@@ -9,22 +9,14 @@ test images lie apart.
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-import torch
-
 from fewshot_lib.data.bank import SPLITS, ImageBank
 from fewshot_lib.data.digests import Content, digests
 from fewshot_lib.data.folders import is_image, subfolders
-from fewshot_lib.data.listing import (
-    Listing,
-    Row,
-    choose,
-    file_size,
-    hash_of,
-    make_bank,
-)
+from fewshot_lib.data.listing import Listing, Row, choose, file_size, hash_of, make_bank
 from fewshot_lib.data.names import readable
 from fewshot_lib.data.sources import _pickles
 from fewshot_lib.data.sources._download import FAILURES, downloading
+from fewshot_lib.data.sources._split_names import published_classes
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import from_root
 from fewshot_lib.spec.parameters import DataParams
@@ -34,6 +26,7 @@ _PUBLISHED = "cifar-100-python"
 PUBLISHED_LISTS = True  # say which class is for what
 _FILES = ("train", "test", "meta")
 _LAYOUTS = (_PUBLISHED, "data", "cifar100/data")
+CLASSES = published_classes("cifar_fs")
 _DEEPEST = 3  # folders below data_dir in which classes are looked for
 
 
@@ -92,12 +85,9 @@ class _PublishedListing(Listing):
     def load(self) -> ImageBank:
         rows = choose(self.rows, self.params.images_per_class, self.where)
         pixels = {p: _read_published(self.params, train=p == "train").data for p in _FILES[:2]}
-        size = self.params.image_size
-        images = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
-        for image, row in zip(images, rows, strict=True):
-            part, number = row.id.split("_")
-            fitted = _pickles.fit_pixels(pixels[part][int(number)], size)
-            image.copy_(torch.from_numpy(fitted).permute(2, 0, 1))
+        places = [row.id.split("_") for row in rows]
+        arrays = [pixels[part][int(number)] for part, number in places]
+        images = _pickles.fit_all(arrays, self.params.image_size)
         return make_bank(images, rows, self.mean, self.std)
 
 
@@ -195,24 +185,3 @@ def _damaged(data_dir: Path) -> str:
         f"{data_dir / _PUBLISHED} is incomplete or damaged: delete it, then set download: true "
         f"or extract {_PUBLISHED}.tar.gz into {data_dir}"
     )
-
-
-_TRAIN = """
-apple aquarium_fish bear bee bottle bowl boy bridge bus can castle caterpillar chair clock cloud
-cockroach couch cup dinosaur dolphin elephant forest girl hamster house kangaroo keyboard
-lawn_mower lion lizard lobster mountain mouse mushroom oak_tree orange orchid palm_tree pear
-pine_tree plate porcupine possum rabbit raccoon ray road seal shrew skunk skyscraper snake spider
-squirrel streetcar sunflower tank tiger train trout tulip turtle willow_tree wolf
-"""
-
-_VAL = """
-beaver beetle butterfly camel cattle crab crocodile flatfish lamp maple_tree motorcycle otter sea
-shark television tractor
-"""
-
-_TEST = """
-baby bed bicycle chimpanzee fox leopard man pickup_truck plain poppy rocket rose snail
-sweet_pepper table telephone wardrobe whale woman worm
-"""
-
-CLASSES = {"train": _TRAIN.split(), "val": _VAL.split(), "test": _TEST.split()}

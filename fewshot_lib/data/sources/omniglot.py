@@ -19,16 +19,10 @@ from fewshot_lib.data.bank import SPLITS, ImageBank
 from fewshot_lib.data.digests import Content
 from fewshot_lib.data.folders import is_image, subfolders
 from fewshot_lib.data.images import decode_all
-from fewshot_lib.data.listing import (
-    Listing,
-    Row,
-    choose,
-    file_size,
-    hash_of,
-    make_bank,
-)
+from fewshot_lib.data.listing import Listing, Row, choose, file_size, hash_of, make_bank
 from fewshot_lib.data.names import readable
 from fewshot_lib.data.sources._download import downloading
+from fewshot_lib.data.sources._split_names import published_classes
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import from_root
 from fewshot_lib.spec.parameters import DataParams
@@ -36,40 +30,7 @@ from fewshot_lib.spec.parameters import DataParams
 # (x - 1) / -1 = 1 - x, as in Snell et al. 2017: ink is 1 and paper 0, what convolutions pad with.
 _MEAN, _STD = (1.0, 1.0, 1.0), (-1.0, -1.0, -1.0)
 
-# Lake et al. fix background and evaluation only. Which of the 30 background alphabets validate is
-# this project's choice: 204 of 964 characters, from scripts whose characters are easy to tell
-# apart (Anglo-Saxon, Tagalog) to such as hardly can be (Gujarati, katakana). The three Canadian
-# syllabaries stay together in train: they share their signs and turn them to write other vowels.
-VAL_ALPHABETS = (
-    "Anglo-Saxon_Futhorc",
-    "Armenian",
-    "Gujarati",
-    "Hebrew",
-    "Japanese_(katakana)",
-    "Tagalog",
-)
-_EVALUATION = (
-    "Angelic",
-    "Atemayar_Qelisayer",
-    "Atlantean",
-    "Aurek-Besh",
-    "Avesta",
-    "Ge_ez",
-    "Glagolitic",
-    "Gurmukhi",
-    "Kannada",
-    "Keble",
-    "Malayalam",
-    "Manipuri",
-    "Mongolian",
-    "Old_Church_Slavonic_(Cyrillic)",
-    "Oriya",
-    "Sylheti",
-    "Syriac_(Serto)",
-    "Tengwar",
-    "Tibetan",
-    "ULOG",
-)
+VAL_ALPHABETS, _EVALUATION = map(tuple, published_classes("omniglot").values())
 PUBLISHED_LISTS = True  # say which alphabet is for what
 _SETS = {"train": "images_background", "val": "images_background", "test": "images_evaluation"}
 _LAYOUTS = ("", "omniglot-py")  # folders of data_dir, the second is torchvision's
