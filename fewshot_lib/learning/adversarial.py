@@ -7,7 +7,7 @@ from torch import nn
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.learning.prototypical import PrototypicalLearner
-from fewshot_lib.learning.steps import Episode, Metrics, Optimizers, descend, draw_noise, snapshot
+from fewshot_lib.learning.steps import Episode, Metrics, Optimizers, descend, draw_noise
 from fewshot_lib.networks import losses
 from fewshot_lib.networks.adversarial import Discriminator, Extractor, Generator
 from fewshot_lib.networks.encoder import NOISE_SIZE, feature_size
@@ -34,7 +34,6 @@ class AdversarialLearner(PrototypicalLearner):
     network = Extractor
     encoder_name = "net"
     discriminator_type = Discriminator
-    compiled = ("loss_of_extractor", "embed_at_rest", "loss_of_generator", "loss_of_discriminator")
 
     def __init__(self, spec: Spec):
         super().__init__(spec)
@@ -96,62 +95,31 @@ class AdversarialLearner(PrototypicalLearner):
         }
 
     def learn(self, episodes: Sequence[Episode], optimizers: Optimizers) -> list[Metrics]:
+        """Extractor, generator, discriminator; AFHN has the last two the other way round."""
         images = [(images,) for images, _ in episodes]
-        metrics = self.extractor_step(images, optimizers["main"])
-        self.train_only(None)
+        self._train_only(self.net)
+        extractor = descend(optimizers["main"], self._loss_of_extractor, images)
+        self._train_only(None)
         with torch.no_grad():  # the extractor rests from here on: one encoding serves both steps
-            features = [(snapshot(self.embed_at_rest(*episode)),) for episode in images]
-        for step in self.adversarial_steps(features, optimizers):
-            metrics = [known | more for known, more in zip(metrics, step, strict=True)]
-        return metrics
+            features = [(self._embed_episode(*episode),) for episode in images]
+        self._train_only(self.generator)
+        generator = descend(optimizers["generator"], self._loss_of_generator, features)
+        last = torch.stack([metrics["generator_loss"] for metrics in generator])
+        self.generator_loss.copy_(last.mean())
+        self._train_only(self.discriminator)
+        discriminator = descend(optimizers["discriminator"], self._loss_of_discriminator, features)
+        return [a | b | c for a, b, c in zip(extractor, generator, discriminator, strict=True)]
 
-    def adversarial_steps(
-        self, features: Sequence[tuple[torch.Tensor]], optimizers: Optimizers
-    ) -> list[list[Metrics]]:
-        """Generator, then discriminator, as in the original; AFHN has them the other way round."""
-        return [
-            self.generator_step(features, optimizers["generator"]),
-            self.discriminator_step(features, optimizers["discriminator"]),
-        ]
-
-    def extractor_step(
-        self, images: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
-    ) -> list[Metrics]:
-        self.train_only(self.net)
-        return descend(optimizer, self.loss_of_extractor, images)
-
-    def generator_step(
-        self, features: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
-    ) -> list[Metrics]:
-        self.train_only(self.generator)
-        metrics = descend(optimizer, self.loss_of_generator, features)
-        losses_now = torch.stack([known["generator_loss"] for known in metrics])
-        self.generator_loss.copy_(losses_now.mean())
-        return metrics
-
-    def discriminator_step(
-        self, features: Sequence[tuple[torch.Tensor]], optimizer: torch.optim.Optimizer
-    ) -> list[Metrics]:
-        self.train_only(self.discriminator)
-        return descend(optimizer, self.loss_of_discriminator, features)
-
-    def embed_episode(self, images: torch.Tensor) -> torch.Tensor:
+    def _embed_episode(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings ``(n_way, n_shot + n_query, d)`` of an episode's images."""
         return self.net.mlp(self.episode_features(images))
 
-    def embed_at_rest(self, images: torch.Tensor) -> torch.Tensor:
-        """``embed_episode`` for steps that leave the extractor alone.
-
-        A method of its own, as a compiled one calls no other.
-        """
-        return self.embed_episode(images)
-
-    def loss_of_extractor(self, images: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
-        features = self.embed_episode(images)
-        real = self.compare(features.unsqueeze(-2))
-        fake = self.fake_logits(features)
+    def _loss_of_extractor(self, images: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+        features = self._embed_episode(images)
+        real = self._compare(features.unsqueeze(-2))
+        fake = self._compare(self.fakes(features)[0])
         real_loss, fake_loss = (losses.classification_loss(x) for x in (real, fake))
-        weight = self.fake_weight()
+        weight = self._fake_weight()
         return real_loss + weight * fake_loss, {
             "loss": real_loss,
             "accuracy": losses.accuracy(real.detach()),
@@ -159,46 +127,42 @@ class AdversarialLearner(PrototypicalLearner):
             "fake_weight": weight,
         }
 
-    def loss_of_generator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+    def _loss_of_generator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         """The generator's loss on an episode's features ``(n_way, n_shot + n_query, d)``."""
         total = 0
-        for part in self.support_and_query(features):
+        for part in self._support_and_query(features):
             fakes, noise = self.fakes(part)
             total = total + losses.fooling_loss(self.discriminator(part), self.discriminator(fakes))
             total = total + losses.cosine_diversity_loss(fakes, noise)
             total = total + losses.euclidean_diversity_loss(fakes, noise)
         return total, {"generator_loss": total}
 
-    def loss_of_discriminator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
+    def _loss_of_discriminator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         """The discriminator's loss on an episode's features; a sum where batches are apart."""
         joint = self.spec.batches == "joint"
         loss = 0
-        for part in (features,) if joint else self.support_and_query(features):
+        for part in (features,) if joint else self._support_and_query(features):
             with torch.no_grad():
                 fakes, _ = self.fakes(part)
             real, fake = self.discriminator(part), self.discriminator(fakes)
             loss = loss + losses.discriminator_loss(real, fake)
         return loss, {"discriminator_loss": loss}
 
-    def fake_logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits of the fake queries against the fake prototypes."""
-        return self.compare(self.fakes(features)[0])
-
-    def compare(self, features: torch.Tensor) -> torch.Tensor:
+    def _compare(self, features: torch.Tensor) -> torch.Tensor:
         """Logits of an episode given as ``(n_way, n_shot + n_query, m, d)``, m of each image."""
-        support, query = self.support_and_query(features)
+        support, query = self._support_and_query(features)
         return self.distance(query.flatten(1, 2), support.flatten(1, 2).mean(1))
 
-    def support_and_query(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _support_and_query(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return features[:, : self.spec.n_shot], features[:, self.spec.n_shot :]
 
-    def fake_weight(self) -> torch.Tensor:
+    def _fake_weight(self) -> torch.Tensor:
         """λ, the weight of the fake episode in the extractor's step."""
         if self.spec.fake_weight is not None:
             return torch.full_like(self.generator_loss, self.spec.fake_weight)
         return 0.5 / self.generator_loss
 
-    def train_only(self, network: nn.Module | None) -> None:
+    def _train_only(self, network: nn.Module | None) -> None:
         """Put this network into training mode and the rest into evaluation mode."""
         self.eval()
         if network is not None:

@@ -38,7 +38,6 @@ class AFHNLearner(PrototypicalLearner):
 
     frozen = True
     training_only = ("discriminator",)
-    compiled = ()  # the gradient penalty is learned through a gradient, which no compiler takes
 
     def __init__(self, spec: Spec):
         super().__init__(spec)

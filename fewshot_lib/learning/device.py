@@ -4,11 +4,8 @@ import contextlib
 import ctypes
 import os
 import re
-import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -20,7 +17,6 @@ from fewshot_lib.spec.parameters import TrainingParams
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 CPU = torch.device("cpu")
-_COMPILE_FROM = 20_000  # episodes of a training that win back the time of compiling on a GPU
 _DATA_SHARE = 0.5  # of a GPU's free memory that images may take
 
 
@@ -42,8 +38,6 @@ def keep_freed_memory() -> bool:
     to the kernel each time they come back as fresh pages, whose faults take up to half the step.
     The price is memory: what is kept does not always fit what is asked for next.
     """
-    if not sys.platform.startswith("linux"):
-        return False
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
@@ -60,42 +54,27 @@ class Plan:
         bfloat16: the encoder's convolutions compute in bfloat16; weights, batch statistics and
             all that follows the encoder stay float32.
         channels_last: memory layout of images, feature maps and convolution weights.
-        compiled: losses are compiled, on a GPU into CUDA graphs that one launch runs.
     """
 
     device: torch.device = CPU
     bfloat16: bool = False
     channels_last: bool = True
-    compiled: bool = False
 
     @property
     def layout(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    @property
-    def compile_mode(self) -> str:
-        """``torch.compile``'s: a GPU waits for launches more than for arithmetic in an episode."""
-        return "reduce-overhead" if self.device.type == "cuda" else "default"
-
 
 def make_plan(spec: TrainingParams, device: torch.device) -> Plan:
-    """What the spec asks for, and where it leaves the choice what is faster on this device.
-
-    Raises:
-        InputError: the spec wants compiled steps and nothing here can compile.
-    """
-    on_gpu = device.type == "cuda"
+    """What the spec asks for, and where it leaves the choice what is faster on this device."""
     bfloat16 = spec.precision == "bfloat16" or (
         spec.precision == "auto" and multiplies_bfloat16(device)
     )
     # With float32 a GPU convolves as fast the other way round, and need not turn weights.
-    channels_last = bfloat16 or not on_gpu if spec.channels_last is None else spec.channels_last
-    if spec.compile and not _can_compile(device):
-        needed = "Triton" if on_gpu else "a C++ compiler"
-        raise InputError(f"compile=true needs {needed}, which is not here: leave it null")
-    long_enough = on_gpu and spec.epochs * spec.episodes >= _COMPILE_FROM
-    compiled = long_enough and _can_compile(device) if spec.compile is None else spec.compile
-    return Plan(device, bfloat16, channels_last, compiled)
+    channels_last = spec.channels_last
+    if channels_last is None:
+        channels_last = bfloat16 or device.type != "cuda"
+    return Plan(device, bfloat16, channels_last)
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
@@ -107,14 +86,6 @@ def multiplies_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
-
-
-def _can_compile(device: torch.device) -> bool:
-    """Whether ``torch.compile`` finds what it makes code for this device with."""
-    if device.type == "cuda":
-        modern = torch.cuda.get_device_capability(device) >= (7, 0)
-        return modern and find_spec("triton") is not None
-    return any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++")))
 
 
 def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

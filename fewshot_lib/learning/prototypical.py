@@ -6,13 +6,7 @@ import torch
 from torch import nn
 
 from fewshot_lib.learning.device import Plan
-from fewshot_lib.learning.steps import (
-    Episode,
-    Metrics,
-    Optimizers,
-    compile_for,
-    descend,
-)
+from fewshot_lib.learning.steps import Episode, Metrics, Optimizers, descend
 from fewshot_lib.networks.distances import make_distance
 from fewshot_lib.networks.encoder import PrototypicalNet, feature_size
 from fewshot_lib.networks.losses import accuracy, classification_loss
@@ -26,12 +20,11 @@ class PrototypicalLearner(nn.Module):
     alone and are computed once per image, ``prototypes`` once per episode.
 
     Attributes:
-        plan: how training steps use the device; see ``follow``.
+        plan: how training steps use the device; evaluation takes no notice of it.
     """
 
     network: type[nn.Module] = PrototypicalNet
     encoder_name = "net.extractor"  # in the state dict
-    compiled = ("episode_loss",)  # methods that are, where the plan says so
     training_only: tuple[str, ...] = ()  # parts that the test does without
     frozen = False  # whether it learns from features that its extractor has made once for all
 
@@ -56,18 +49,6 @@ class PrototypicalLearner(nn.Module):
         renamed = {k.replace("net.extractor", self.encoder_name): v for k, v in pretrained.items()}
         own = {k: v for k, v in renamed.items() if k.startswith("net.") and k in self.state_dict()}
         self.load_state_dict(own, strict=False)
-
-    def follow(self, plan: Plan) -> None:
-        """Take training steps as the plan says, from now on.
-
-        Methods are compiled, not modules: the state dict stays as it is, and so does evaluation.
-        """
-        self.plan = plan
-        torch.backends.cudnn.benchmark = True  # all batches of a training have one shape
-        if plan.compiled:
-            torch.compiler.reset()  # of earlier runs in this process, which fill up its cache
-            for name in self.compiled:
-                setattr(self, name, compile_for(plan, getattr(self, name)))
 
     def raw(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 3, s, s)`` to encoder features ``(n, d)``."""
@@ -173,12 +154,6 @@ class PrototypicalLearner(nn.Module):
         A group with ``relative_lr`` has that many times the rate of the others.
         """
         return [{"params": list(module.parameters())}]
-
-    def train_step(
-        self, images: torch.Tensor, optimizers: Optimizers, labels: torch.Tensor | None = None
-    ) -> Metrics:
-        """Learn from one episode; arguments as of ``learn``."""
-        return self.learn([(images, labels)], optimizers)[0]
 
     def learn(self, episodes: Sequence[Episode], optimizers: Optimizers) -> list[Metrics]:
         """One step of each optimizer on the mean loss of some episodes.

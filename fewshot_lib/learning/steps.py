@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from fewshot_lib.learning.device import Plan, send
+from fewshot_lib.learning.device import send
 
 Optimizers = dict[str, torch.optim.Optimizer]
 Metrics = dict[str, torch.Tensor]
@@ -30,31 +30,12 @@ def descend(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     optimizer.zero_grad(set_to_none=True)
     found = []
-    for i, episode in enumerate(episodes):
+    for episode in episodes:
         loss, metrics = loss_of(*episode)
         loss.backward(torch.full_like(loss, 1 / len(episodes)), inputs=parameters)
-        found.append({name: snapshot(value) for name, value in metrics.items()})
-        if i == 0 and len(episodes) > 1:
-            for parameter in parameters:
-                parameter.grad = None if parameter.grad is None else snapshot(parameter.grad)
+        found.append({name: value.detach() for name, value in metrics.items()})
     optimizer.step()
     return found
-
-
-def snapshot(value: torch.Tensor) -> torch.Tensor:
-    """A copy without gradient: a CUDA graph overwrites its results when it runs again."""
-    return value.detach().clone()
-
-
-def compile_for(plan: Plan, method: Callable) -> Callable:
-    """The method compiled; the next call of any compiled method may overwrite its results."""
-    fast = torch.compile(method, dynamic=False, mode=plan.compile_mode)
-
-    def run(*arguments: torch.Tensor) -> object:
-        torch.compiler.cudagraph_mark_step_begin()
-        return fast(*arguments)
-
-    return run
 
 
 def draw_noise(

@@ -47,6 +47,7 @@ def train(
         The history, one row per epoch.
     """
     keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # all batches of a training have one shape
     training = _begin(spec, pretrained or {})
     checkpoints.load(folder, training)
     history = training.history
@@ -77,7 +78,7 @@ def _begin(spec: Spec, pretrained: Weights) -> Training:
     plan = make_plan(spec, default_device())
     learner = learner.to(plan.device, memory_format=plan.layout)
     training = Training(learner, learner.optimizers(), WeightAverage(learner, spec.ema))
-    learner.follow(plan)
+    learner.plan = plan
     return training
 
 

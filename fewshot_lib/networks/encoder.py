@@ -50,7 +50,8 @@ class ConvBlock(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         conv, norm, relu, pool = self.conv
-        if self.training and _suits_fused_layers(images):
+        channels_last = images.is_contiguous(memory_format=torch.channels_last)
+        if self.training and images.device.type == "cpu" and channels_last:
             return conv_norm_pool_relu(images, conv, norm)
         if self.training:
             features = _conv_norm(images, conv, norm)
@@ -61,18 +62,6 @@ class ConvBlock(nn.Module):
         # Values and gradients are those of the order above, as a maximum commutes with ReLU;
         # after the pooling a quarter is left to rectify.
         return relu(pool(features))
-
-
-def _suits_fused_layers(images: torch.Tensor) -> bool:
-    """Whether the fused layers, made for a CPU's float32 images with channels last, are the way.
-
-    A compiler fuses the plain layers by itself.
-    """
-    return (
-        images.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and images.is_contiguous(memory_format=torch.channels_last)
-    )
 
 
 def _conv_norm(images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> torch.Tensor:

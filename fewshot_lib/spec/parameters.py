@@ -111,7 +111,6 @@ class TrainingParams(_EpisodeParams):
         "auto", description="of the extractor in training: float32, bfloat16, or auto: the faster"
     )
     channels_last: bool | None = Field(None, description="layout of images; None: the faster one")
-    compile: bool | None = Field(None, description="by torch.compile; None: where it pays")
 
     n_way_test: Several = Field(5, description="classes of a validation or test episode")
     n_query_test: Count = Field(15, description="query images per class there")
@@ -159,7 +158,8 @@ _FAKES_OF_AFHN = 50  # per class in the test, where they train a classifier
 
 _COSINE_HEAD_SCALE = 10.0  # initial value; it is learned
 
-_GONE = {"gan_weight": 0.1}  # fields of earlier versions: a run that has the default is still one
+# Fields of earlier versions: a run that has the default is still one.
+_GONE = {"gan_weight": 0.1, "compile": None}
 
 
 class Spec(HallucinationParams, AdversarialParams):

@@ -49,7 +49,7 @@ def our_training(folder: Path, precision: str = "float32", **shape: int) -> Step
     spec = Spec.check({"precision": precision, **shape})
     bank, plan = bank_of(folder, spec.image_size), make_plan(spec, CPU)
     learner = make_learner(spec).to(memory_format=plan.layout).train()
-    learner.follow(plan)
+    learner.plan = plan
     optimizers, generator = learner.optimizers(), torch.Generator()
 
     def step() -> float:
@@ -58,7 +58,7 @@ def our_training(folder: Path, precision: str = "float32", **shape: int) -> Step
         episode = sample_episodes(bank, 1, *shape, generator)
         images = make_batch(bank, episode, CPU)
         loaded = time.perf_counter() - started
-        learner.train_step(images, optimizers)
+        learner.learn([(images, None)], optimizers)
         return loaded
 
     return step

@@ -66,7 +66,7 @@ def plan_of(variant: str, spec: Spec, device: torch.device) -> Plan:
     if variant == "optimised":
         return make_plan(spec, device)
     half = variant == "bfloat16"
-    return Plan(device, bfloat16=half, channels_last=half, compiled=False)
+    return Plan(device, bfloat16=half, channels_last=half)
 
 
 def random_bank(spec: Spec, n_classes: int, per_class: int) -> ImageBank:
@@ -97,7 +97,7 @@ def measure(spec: Spec, plan: Plan, banks: dict[str, ImageBank], blocks: int, st
     with seeded("weights"):
         learner = make_learner(spec).to(device, memory_format=plan.layout).train()
     optimizers = learner.optimizers()
-    learner.follow(plan)
+    learner.plan = plan
     batches = batches_without_end(spec, banks["train"], plan)
     finite: list[bool] = []
     torch.cuda.empty_cache()
@@ -114,7 +114,7 @@ def measure(spec: Spec, plan: Plan, banks: dict[str, ImageBank], blocks: int, st
         finite.append(all(value.isfinite() for value in metrics[0].values()))
         return seconds
 
-    warm_up = run() + run()  # compiles, records graphs, chooses convolutions
+    warm_up = run() + run()  # chooses convolutions
     seconds = [run() / steps for _ in range(blocks)]
     return {
         "ms": 1000 * statistics.median(seconds),
@@ -123,7 +123,7 @@ def measure(spec: Spec, plan: Plan, banks: dict[str, ImageBank], blocks: int, st
         "finite": all(finite),
         "peak_mb": torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None,
         "plan": {"bfloat16": plan.bfloat16, "channels_last": plan.channels_last}
-        | {"compiled": plan.compiled, "tf32": torch.backends.cudnn.allow_tf32},
+        | {"tf32": torch.backends.cudnn.allow_tf32},
         "validation_s": validation_seconds(learner, banks["val"]),
     } | costs(learner, plan)
 
@@ -231,6 +231,7 @@ def table(results: dict, specs: dict[str, Spec]) -> Iterator[str]:
 def main(profile, settings, output, seconds, blocks, steps, per_class, tiny) -> None:
     ends = time.monotonic() + seconds
     keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # as in a training
     device, (specs, tasks) = default_device(), matrix(profile, settings)
     output = output or project_root() / "reports" / "gpu.json"
     results = json.loads(output.read_text()) if output.exists() else {"runs": {}}

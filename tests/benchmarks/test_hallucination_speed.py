@@ -28,7 +28,7 @@ def test_training_step(benchmark, record, n_aug, original):
     learner = make_learner(spec).to(memory_format=torch.channels_last).train()
     optimizers = learner.optimizers()
     images = torch.randn(2 * SUPPORTS, 3, 84, 84).to(memory_format=torch.channels_last)
-    benchmark.pedantic(learner.train_step, (images, optimizers), rounds=8, warmup_rounds=2)
+    benchmark.pedantic(learner.learn, ([(images, None)], optimizers), rounds=8, warmup_rounds=2)
     times = benchmark.stats.stats.data
     title = "Training step of Problem 2 by M, 30-way 1-shot 1-query, 84 px"
     name = "queries mixed too, two batches" if original else "this library"

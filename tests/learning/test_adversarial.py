@@ -19,11 +19,6 @@ from fewshot_lib.networks.adversarial import (
 from fewshot_lib.networks.encoder import count_parameters
 
 CPU = torch.device("cpu")
-STEPS = {
-    "main": "extractor_step",
-    "generator": "generator_step",
-    "discriminator": "discriminator_step",
-}
 
 
 @pytest.fixture
@@ -105,33 +100,44 @@ def copies(parameters):
     return {name: p.detach().clone() for name, p in parameters.items()}
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_step_trains_its_own_network_and_no_other(bank, make_spec, step):
+def test_a_step_trains_its_own_network_and_no_other(bank, make_spec):
     spec = make_spec(method="adversarial", distance="parametric")
     with seeded("weights"):
         learner = make_learner(spec)
-    images = images_of(bank, spec)
-    before = {name: copies(p) for name, p in parts(learner).items()}
-    argument = images if step == "main" else learner.embed_episode(images).detach()
-    getattr(learner, STEPS[step])([(argument,)], learner.optimizers()[step])
-    for part, parameters in parts(learner).items():
-        for name, parameter in parameters.items():
-            if part != step:
-                assert parameter.grad is None, name
-                assert torch.equal(parameter, before[part][name]), name
-            elif name.endswith("weight"):
-                assert parameter.grad.any(), name
-                assert not torch.equal(parameter, before[part][name]), name
+    optimizers, moved = learner.optimizers(), {}
+    for step, optimizer in optimizers.items():
+        before = {}
+
+        def remember(*_, before=before):
+            before |= {part: copies(own) for part, own in parts(learner).items()}
+
+        def compare(*_, step=step, before=before):
+            moved[step] = {
+                (part, name)
+                for part, own in parts(learner).items()
+                for name, parameter in own.items()
+                if not torch.equal(parameter, before[part][name])
+            }
+            weights = (p for name, p in parts(learner)[step].items() if name.endswith("weight"))
+            assert all(weight.grad.any() for weight in weights)
+
+        optimizer.register_step_pre_hook(remember)
+        optimizer.register_step_post_hook(compare)
+    learner.learn([(images_of(bank, spec), None)], optimizers)
+    for step, found in moved.items():
+        weights = {(step, name) for name in parts(learner)[step] if name.endswith("weight")}
+        assert found >= weights
+        assert {part for part, _ in found} == {step}
+    assert moved.keys() == optimizers.keys()
 
 
 def test_only_the_extractor_s_step_moves_batch_statistics(bank, learner):
-    images, optimizers = images_of(bank, learner.spec), learner.optimizers()
     statistics = dict(learner.net.named_buffers())
     before = copies(statistics)
-    learner.extractor_step([(images,)], optimizers["main"])
+    # Encodes the images once more for the other steps.
+    learner.learn([(images_of(bank, learner.spec), None)], learner.optimizers())
     assert not any(torch.equal(statistics[name], before[name]) for name in before)
-    learner.train_step(images, optimizers)  # encodes the images once more for the other steps
-    assert all(n == 2 for name, n in statistics.items() if name.endswith("num_batches_tracked"))
+    assert all(n == 1 for name, n in statistics.items() if name.endswith("num_batches_tracked"))
 
 
 def test_order_of_the_steps_and_who_is_in_training_mode(bank, learner):
@@ -144,7 +150,7 @@ def test_order_of_the_steps_and_who_is_in_training_mode(bank, learner):
             seen.append((name, [network.training for network in networks]))
 
         optimizer.register_step_post_hook(note)
-    learner.train_step(images_of(bank, learner.spec), optimizers)
+    learner.learn([(images_of(bank, learner.spec), None)], optimizers)
     extractor = ("main", [True, False, False])
     rest = [("generator", [False, True, False]), ("discriminator", [False, False, True])]
     assert seen == [extractor, *rest]
@@ -156,7 +162,9 @@ def test_the_fakes_weigh_half_of_one_over_the_generator_s_last_loss(
 ):
     learner = make_learner(make_spec(method="adversarial", batches=batches))
     optimizers = learner.optimizers()
-    steps = [learner.train_step(images_of(bank, learner.spec, i), optimizers) for i in range(3)]
+    steps = [
+        learner.learn([(images_of(bank, learner.spec, i), None)], optimizers)[0] for i in range(3)
+    ]
     assert steps[0]["fake_weight"].item() == pytest.approx(first)
     for last, step in pairwise(steps):
         assert step["fake_weight"].item() == pytest.approx(0.5 / last["generator_loss"].item())
@@ -169,7 +177,7 @@ def test_the_discriminator_s_loss_is_a_mean_or_the_original_s_sum(make_spec, bat
         learner = make_learner(spec).eval()
     features, shapes = torch.randn(3, 3, 64), {"joint": [3], "apart": [1, 2]}[batches]
     with seeded("fakes"), torch.no_grad():
-        loss, _ = learner.loss_of_discriminator(features)
+        loss, _ = learner._loss_of_discriminator(features)
     with seeded("fakes"), torch.no_grad():
         expected = 0
         for part in features.split(shapes, dim=1):
@@ -196,7 +204,7 @@ def test_the_weight_of_the_fakes_may_be_constant(bank, make_spec):
     learner = make_learner(spec)
     optimizers = learner.optimizers()
     for _ in range(2):
-        assert learner.train_step(images_of(bank, spec), optimizers)["fake_weight"] == 0.25
+        assert learner.learn([(images_of(bank, spec), None)], optimizers)[0]["fake_weight"] == 0.25
 
 
 def test_the_weight_decides_whether_fakes_reach_the_extractor(bank, make_spec):
@@ -206,8 +214,7 @@ def test_the_weight_decides_whether_fakes_reach_the_extractor(bank, make_spec):
         with seeded("weights"):
             learner = make_learner(make_spec(method="adversarial", fake_weight=weight))
         with seeded("step"):
-            images = [(images_of(bank, learner.spec),)]
-            learner.extractor_step(images, learner.optimizers()["main"])
+            learner.learn([(images_of(bank, learner.spec), None)], learner.optimizers())
         after.append(learner.net.mlp.transform[1].weight.detach())
     assert not torch.allclose(*after, rtol=0, atol=1e-7)
 
@@ -216,20 +223,20 @@ def test_a_hundred_steps_stay_finite(bank, learner):
     optimizers = learner.optimizers()
     shape = learner.spec.n_way, learner.spec.n_shot, learner.spec.n_query
     for episode in sample_episodes(bank, 100, *shape, stream("episodes")):
-        metrics = learner.train_step(make_batch(bank, episode, CPU), optimizers)
+        metrics = learner.learn([(make_batch(bank, episode, CPU), None)], optimizers)[0]
         assert all(value.isfinite() for value in metrics.values()), metrics
     assert all(p.isfinite().all() for p in learner.parameters())
 
 
 def test_what_a_step_reports_carries_no_graph(bank, learner):
-    metrics = learner.train_step(images_of(bank, learner.spec), learner.optimizers())
+    metrics = learner.learn([(images_of(bank, learner.spec), None)], learner.optimizers())[0]
     expected = {"loss", "accuracy", "fake_loss", "fake_weight", "generator_loss"}
     assert set(metrics) == expected | {"discriminator_loss"}
     assert not any(value.requires_grad for value in metrics.values())
 
 
 def test_the_generator_s_last_loss_is_part_of_the_state(bank, learner):
-    metrics = learner.train_step(images_of(bank, learner.spec), learner.optimizers())
+    metrics = learner.learn([(images_of(bank, learner.spec), None)], learner.optimizers())[0]
     resumed = make_learner(learner.spec)
     resumed.load_state_dict(learner.state_dict())
     assert resumed.generator_loss == metrics["generator_loss"]

@@ -41,7 +41,7 @@ def test_three_steps_of_the_critic_then_one_of_the_generator(learner):
     for name, optimizer in optimizers.items():
         optimizer.register_step_post_hook(lambda *_, name=name: order.append(name))
     before = {name: value.clone() for name, value in learner.state_dict().items()}
-    metrics = learner.train_step(episode(), optimizers)
+    metrics = learner.learn([(episode(), None)], optimizers)[0]
     assert order == ["discriminator"] * 3 + ["main"]
     moved = {n for n, value in learner.state_dict().items() if not torch.equal(value, before[n])}
     trained = {name for name in before if name.startswith(("generator.", "discriminator."))}

@@ -187,7 +187,7 @@ def test_without_hallucinations_a_run_is_problem_1_s_bit_for_bit(project, make_s
 def test_training_reaches_the_hallucinator(bank, make_spec):
     learner = make_learner(make_spec(method="hallucination", n_aug=2)).train()
     before = [p.detach().clone() for p in learner.net.hallucinate.parameters()]
-    learner.train_step(make_batch(bank, torch.arange(9), CPU), learner.optimizers())
+    learner.learn([(make_batch(bank, torch.arange(9), CPU), None)], learner.optimizers())
     after = learner.net.hallucinate.parameters()
     assert not any(torch.equal(a, b) for a, b in zip(after, before, strict=True))
 
@@ -244,7 +244,7 @@ def test_residual_fakes_start_as_copies_and_learn_to_differ(bank, make_spec):
     assert torch.allclose(learner.net.hallucinate.mix(raw, noise), raw)
     optimizers = learner.optimizers()
     for start in range(3):
-        learner.train_step(make_batch(bank, torch.arange(9) + start, CPU), optimizers)
+        learner.learn([(make_batch(bank, torch.arange(9) + start, CPU), None)], optimizers)
     learner.eval()
     fakes = learner.net.hallucinate(raw, noise)
     assert not torch.allclose(fakes[:, 0], fakes[:, 1])

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning.batches import AUGMENTATIONS, epoch_batches, make_batch
-from fewshot_lib.learning.device import Plan, _can_compile
+from fewshot_lib.learning.device import Plan
 from fewshot_lib.learning.evaluation import encode
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import seeded, stream
@@ -49,7 +49,7 @@ def test_a_step_reports_loss_and_accuracy_of_its_episode(bank, make_spec):
     learner = make(make_spec()).eval()  # no dropout: the logits can be computed again
     images = make_batch(bank, torch.tensor([0, 1, 2, 12, 13, 14, 24, 25, 26]), CPU)
     logits = learner.logits(images).detach()
-    metrics = learner.train_step(images, learner.optimizers())
+    metrics = learner.learn([(images, None)], learner.optimizers())[0]
     probability = logits.softmax(-1)
     own = torch.stack([probability[row, :, row] for row in range(3)])
     torch.testing.assert_close(metrics["loss"], -own.log().mean())
@@ -103,7 +103,7 @@ def test_episodes_of_separable_classes_are_learned(bank, make_spec, method):
     episodes = sample_episodes(bank, 50, *shape, stream("episodes"))
     with seeded("dropout"):
         batches = (make_batch(bank, episode, CPU) for episode in episodes)
-        steps = [learner.train_step(images, optimizers) for images in batches]
+        steps = [learner.learn([(images, None)], optimizers)[0] for images in batches]
     losses = [step["loss"].item() for step in steps]
     assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
     assert sum(step["accuracy"].item() for step in steps[-10:]) > 9
@@ -126,7 +126,7 @@ def test_the_spec_chooses_the_optimizer(make_spec, changes, kind, values):
 def test_the_distance_is_trained_too(bank, make_spec, name):
     learner = make(make_spec(distance=name, distance_scale=2.0))
     before = [p.detach().clone() for p in learner.distance.parameters()]
-    learner.train_step(make_batch(bank, torch.arange(0, 72, 8), CPU), learner.optimizers())
+    learner.learn([(make_batch(bank, torch.arange(0, 72, 8), CPU), None)], learner.optimizers())
     after = list(learner.distance.parameters())
     assert after
     assert not torch.equal(after[0], before[0])
@@ -202,7 +202,7 @@ def test_every_method_reports_each_episode_of_a_group(bank, make_spec, method):
 def gradients(bank, spec, plan):
     """Loss and gradients of the first step."""
     learner = without_dropout(make(spec).to(memory_format=plan.layout))
-    learner.follow(plan)
+    learner.plan = plan
     images = make_batch(bank, NINE, CPU, layout=plan.layout)
     with seeded("noise"):
         loss, metrics = learner.episode_loss(images, bank.labels[NINE])
@@ -245,7 +245,7 @@ def test_bfloat16_is_for_training_alone(bank, make_spec):
     learner = make(make_spec()).eval()
     images = make_batch(bank, torch.arange(6), CPU)
     before = learner.raw(images)
-    learner.follow(Plan(bfloat16=True))
+    learner.plan = Plan(bfloat16=True)
     assert torch.equal(learner.raw(images), before)
     assert not torch.equal(learner.raw_to_learn(images), before)
 
@@ -271,57 +271,6 @@ def test_a_step_never_waits_for_a_number(bank, make_spec, method):
         assert questions.asked == 0
         metrics["loss"].item()
     assert questions.asked == 1
-
-
-@pytest.fixture
-def traced(monkeypatch):
-    """``torch.compile`` that takes no compiler: it traces, in one piece, and runs what it saw."""
-    compile_ = torch.compile
-    monkeypatch.setattr(
-        torch,
-        "compile",
-        lambda method, dynamic, mode: compile_(
-            method, dynamic=dynamic, backend="aot_eager", fullgraph=True
-        ),
-    )
-
-
-@pytest.mark.usefixtures("traced")
-def test_compiled_steps_are_the_same_steps(bank, make_spec, method):
-    assert_compiled_steps_are_the_same(bank, make_spec(**method, distance="parametric"))
-
-
-@pytest.mark.usefixtures("traced")
-def test_a_classifier_s_compiled_steps_are_the_same_steps(bank, make_spec):
-    assert_compiled_steps_are_the_same(bank, make_spec(**CLASSIFICATION))
-
-
-def assert_compiled_steps_are_the_same(bank, spec):
-    """A step on one episode and one on two."""
-    runs = []
-    for compiled in (False, True):
-        learner = without_dropout(make(spec))
-        learner.follow(Plan(compiled=compiled))
-        optimizers = learner.optimizers()
-        batches = batches_of(what_it_learns_from(learner, bank), spec, 3)
-        with seeded("noise"):
-            known = [learner.learn(group, optimizers) for group in (batches[:1], batches[1:])]
-        runs.append((known, learner.state_dict()))
-    (known, state), (others, other) = runs
-    assert list(state) == list(other)
-    torch.testing.assert_close(other, state, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(others, known, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.skipif(not _can_compile(CPU), reason="no C++ compiler here")
-def test_a_compiler_s_steps_are_the_same_steps(bank, make_spec):
-    spec = make_spec(n_way=2, n_query=1)
-    losses = []
-    for compiled in (False, True):
-        learner = without_dropout(make(spec))
-        learner.follow(Plan(compiled=compiled))
-        losses.append(learner.learn(batches_of(bank, spec, 1), learner.optimizers())[0]["loss"])
-    torch.testing.assert_close(*losses, rtol=1e-3, atol=1e-3)
 
 
 def test_noise_is_standard_normal_and_repeats_with_its_generator():
