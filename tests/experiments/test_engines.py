@@ -1,6 +1,7 @@
 """Engines: what is to be made, what they may be told, and nothing lost when a run fails."""
 
 import os
+import pickle
 import sys
 
 import pytest
@@ -11,17 +12,11 @@ from fewshot_lib.cli.main import main
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import runs
 from fewshot_lib.experiments.engines import jobs, make_runs
-from fewshot_lib.experiments.engines.jobs import (
-    Job,
-    Outcome,
-    missing_jobs,
-    raise_failures,
-    run_names,
-)
+from fewshot_lib.experiments.engines.jobs import attempt, raise_failures, run_names
 from fewshot_lib.experiments.engines.ray import _share
 from fewshot_lib.experiments.engines.settings import EngineSettings, engine_settings
 from fewshot_lib.experiments.matrix import run_matrix
-from fewshot_lib.experiments.runs import RESULT, run
+from fewshot_lib.experiments.runs import finished_run, run
 from fewshot_lib.files import runs_folder
 
 pytestmark = pytest.mark.usefixtures("project", "no_engine_is_named")
@@ -34,19 +29,15 @@ def no_engine_is_named(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "")
 
 
-def job(spec, episodes: int = 0) -> Job:
-    return Job(*run_names([spec]), spec, episodes)
-
-
-def test_equal_specs_are_one_job_and_complete_runs_are_none(make_spec):
+def test_equal_specs_are_one_run_and_complete_runs_are_not_made_again(make_spec, monkeypatch):
     first, second = make_spec(epochs=1), make_spec(epochs=1, seed=1)
-    made = run(first)
-    todo = missing_jobs([job(first), job(second), job(second)])
-    assert [j.spec for j in todo] == [second]
-    before = (made.folder / RESULT).stat().st_mtime_ns
-    runs = run_matrix({"a": first, "b": second, "c": second})
-    assert (made.folder / RESULT).stat().st_mtime_ns == before
-    assert runs["b"] == runs["c"]
+    run(first)
+    made = []
+    real = jobs.run
+    monkeypatch.setattr(jobs, "run", lambda spec: made.append(spec) or real(spec))
+    found = run_matrix({"a": first, "b": second, "c": second})
+    assert made == [second]
+    assert found["b"] == found["c"]
 
 
 def test_runs_that_fail_are_named_and_the_others_are_finished(make_spec):
@@ -57,19 +48,40 @@ def test_runs_that_fail_are_named_and_the_others_are_finished(make_spec):
     text = str(caught.value)
     assert "is not finite in epoch 1" in text and "train0" in text
     assert "\n" not in text
-    assert not missing_jobs(map(job, good.values()))
+    assert all(finished_run(spec) for spec in good.values())
 
 
-def test_a_full_disk_stays_a_full_disk(make_spec):
-    first = job(make_spec())
-    with pytest.raises(OSError, match="no room") as caught:
-        raise_failures([first], {first.name: Outcome("no room", number=28)})
-    assert caught.value.errno == 28
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (OSError(28, "no room"), OSError, "no room"),
+        (KeyError("a\nb"), RuntimeError, "KeyError: "),
+        (InputError("a\nb"), InputError, "a b"),
+    ],
+)
+@pytest.mark.parametrize("n_others", [0, 1])
+def test_errors_keep_their_kind_across_processes(
+    make_spec, monkeypatch, error, kind, words, n_others
+):
+    """A full disk stays one; others fail for wrong input, which weighs less."""
+
+    def fail(spec):
+        raise error
+
+    monkeypatch.setattr(jobs, "run", fail)
+    spec = make_spec()
+    found = pickle.loads(pickle.dumps(attempt(*run_names([spec]), spec, 0, None)))
+    others = {str(i): InputError("other") for i in range(n_others)}
+    with pytest.raises(kind, match=words) as caught:
+        raise_failures(dict.fromkeys(["it", *others], spec), others | {"it": found})
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    assert getattr(caught.value, "errno", None) == getattr(error, "errno", None)
 
 
-def test_a_job_with_other_data_is_refused(make_spec):
-    outcome = jobs.attempt(Job("0123456789ab", make_spec()))
-    assert outcome.is_input and "other data or another version" in outcome.error
+def test_a_worker_with_other_data_is_refused(make_spec):
+    error = attempt("0123456789ab", make_spec(), 0, None)
+    assert isinstance(error, InputError) and "other data or another version" in str(error)
 
 
 def test_new_runs_are_judged_where_they_are_made(make_spec):

@@ -1,5 +1,6 @@
 """The Ray engine on one machine: the same numbers, and nothing lost when a process dies."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,8 +14,6 @@ import yaml
 from pandas.testing import assert_frame_equal
 
 from fewshot_lib.experiments.engines import ray as engine
-from fewshot_lib.experiments.engines import storage
-from fewshot_lib.experiments.engines.storage import Storage, keep
 from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import RESULT, run, run_folder
 from fewshot_lib.files import runs_folder
@@ -36,7 +35,7 @@ def here():
     """Ray on this machine, as the engine starts it, with two cores: its address."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setattr(engine, "_core_count", lambda: 2)
+        patch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
         patch.delenv("RAY_ADDRESS", raising=False)
         yield engine._connect(None).get_runtime_context().gcs_address
         ray.shutdown()
@@ -67,7 +66,7 @@ def kill_worker_of(spec, times: int) -> threading.Thread:
     def kill() -> None:
         for count in range(1, times + 1):
             end = time.monotonic() + PATIENCE
-            while Storage(str(runs_folder())).epochs(lock.parent.name) < count or not holders():
+            while engine._epochs_done(lock.parent.name) < count or not holders():
                 assert time.monotonic() < end
                 time.sleep(0.05)
             for process in holders():
@@ -125,7 +124,7 @@ def test_a_run_that_is_lost_again_and_again_fails_alone(here, make_spec, monkeyp
     assert "lost 2 times: WorkerCrashedError" in words and "is not finite" in words
     assert "\n" not in words
     assert (run_folder(good) / RESULT).exists()
-    assert 2 <= Storage(str(runs_folder())).epochs(run_folder(lost).name) < 60  # to go on from
+    assert 2 <= engine._epochs_done(run_folder(lost).name) < 60  # to go on from
 
 
 def test_a_command_joins_by_address_and_ends_with_one_line(here, make_spec, project):
@@ -147,6 +146,7 @@ def test_without_a_shared_folder_runs_come_and_go_through_a_storage(
     here, make_spec, project, elsewhere, monkeypatch
 ):
     """Who asks next finds them there, and needs no Ray."""
+    monkeypatch.setattr(engine, "project_root", lambda: project / "worker")
     specs = {seed: make_spec(epochs=2, seed=seed) for seed in range(2)}
     how = HOW | {"storage": f"file://{project}/storage"}
     made = run_matrix(specs, **how, episodes=9)
@@ -158,48 +158,3 @@ def test_without_a_shared_folder_runs_come_and_go_through_a_storage(
     monkeypatch.setattr(engine, "_connect", lambda address: pytest.fail("nothing is to be made"))
     again = run_matrix(specs, **how)
     assert_same(made, again)
-
-
-def test_another_machine_goes_on_with_the_epochs_a_storage_has(
-    make_spec, project, elsewhere, monkeypatch
-):
-    short, url = make_spec(epochs=3), f"file://{project}/storage"
-    whole = run(short)
-    elsewhere()
-    stopped = run_folder(short)
-    there = project / "storage" / stopped.name
-
-    def is_sent() -> bool:
-        state = there / "state.pt"  # is sent last
-        return state.exists() and state.read_bytes() == (stopped / "state.pt").read_bytes()
-
-    monkeypatch.setattr(storage, "_EVERY", 0.01)
-    with pytest.raises(KeyboardInterrupt), keep(Storage(url), stopped):
-        stop_in_epoch(3, short, is_sent)
-    first = pd.read_csv(there / "history.csv")
-    assert len(first) == 2
-    monkeypatch.setenv("FEWSHOT_ROOT", str(project / "third"))
-    with keep(Storage(url), run_folder(short)):
-        resumed = run(short)
-    # Seconds are measured: equal ones show that no kept epoch was trained again.
-    assert_frame_equal(resumed.history.head(2), first)
-    assert resumed.weights_hash == whole.weights_hash
-    final = {path.name for path in there.iterdir()}
-    assert final == {path.name for path in resumed.folder.glob("[!.]*")}
-    assert RESULT in final and "state.pt" not in final
-
-
-def stop_in_epoch(epoch: int, spec, ready) -> None:
-    """Train, with Ctrl-C in this epoch as soon as it is ready."""
-    from fewshot_lib.progress import Progress
-
-    def stop(self, now, done):
-        if now == epoch:
-            end = time.monotonic() + PATIENCE
-            while not ready() and time.monotonic() < end:
-                time.sleep(0.01)
-            raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Progress, "episode", stop)
-        run(spec)

@@ -1,16 +1,13 @@
-"""How the independent runs of an experiment are made: one after another, or by Ray.
-
-Each engine is a module with one function ``make_all(jobs, settings)``. It makes all runs, come
-what may, and says how each of them went.
-"""
+"""How the independent runs of an experiment are made: one after another, or by Ray."""
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.engines.jobs import Job, missing_jobs, raise_failures, run_names
+from fewshot_lib.experiments.engines.jobs import attempt, raise_failures, run_names
 from fewshot_lib.experiments.engines.settings import engine_settings
+from fewshot_lib.experiments.runs import RESULT
+from fewshot_lib.files import runs_folder
 from fewshot_lib.spec.parameters import Spec
 
 __all__ = ["make_runs"]
@@ -33,18 +30,29 @@ def make_runs(
 
     Raises:
         InputError: an argument is wrong, or runs failed for wrong input.
+        OSError: the disk is full.
         RuntimeError: runs failed for another reason.
     """
     how = engine_settings(engine=engine, **settings)
     specs = list(specs)
     names = run_names(specs)
-    jobs = [Job(name, spec, episodes) for name, spec in zip(names, specs, strict=True)]
-    if todo := missing_jobs(jobs):
-        module = import_module(f"fewshot_lib.experiments.engines.{how.engine}")
-        raise_failures(todo, module.make_all(todo, how))
-        if run_names(specs) != names:
-            raise InputError(
-                "the storage has runs of images with the same names and sizes but other content: "
-                "name another storage"
-            )
+    todo = {
+        name: spec
+        for name, spec in zip(names, specs, strict=True)
+        if not (runs_folder() / name / RESULT).exists()
+    }
+    if not todo:
+        return names
+    if how.engine == "ray":
+        from fewshot_lib.experiments.engines.ray import make_all
+
+        errors = make_all(todo, episodes, how)
+    else:
+        errors = {name: attempt(name, spec, episodes, how.threads) for name, spec in todo.items()}
+    raise_failures(todo, errors)
+    if run_names(specs) != names:
+        raise InputError(
+            "the storage has runs of images with the same names and sizes but other content: "
+            "name another storage"
+        )
     return names

@@ -1,27 +1,26 @@
 """Runs as tasks of Ray (extra ``cluster``): on this machine, or on a cluster.
 
-Tasks leave their runs in a folder that all machines share, or in a storage. A run whose process or
-machine is lost starts anew elsewhere and goes on after the last epoch that was kept.
+Tasks work in the project's folder, at the same path on every machine. If machines do not share it,
+finished runs go to a storage and come from there. A run whose process is lost goes on after its
+last epoch; where its folder is out of reach, on another machine, it starts anew.
 """
 
-import getpass
-import hashlib
+import contextlib
 import os
 import signal
 import socket
-import tempfile
-import threading
-from pathlib import Path
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.engines.jobs import Job, Outcome, attempt
-from fewshot_lib.experiments.engines.serial import torch_threads
+from fewshot_lib.experiments.engines.jobs import attempt
 from fewshot_lib.experiments.engines.settings import EngineSettings
-from fewshot_lib.experiments.engines.storage import Storage, keep
-from fewshot_lib.files import from_root, project_root, runs_folder
+from fewshot_lib.experiments.engines.storage import Storage
+from fewshot_lib.files import project_root, runs_folder
+from fewshot_lib.learning.checkpoints import HISTORY
 from fewshot_lib.progress import Progress
+from fewshot_lib.spec.parameters import Spec
 
 _RETRIES = 5  # of a run whose process or machine is lost
 _POLL = 1.0  # seconds between two looks at the progress
@@ -29,25 +28,27 @@ _PATIENCE = 10  # seconds until a cluster that does not answer is given up
 _OBJECTS = 100 * 2**20  # bytes for what tasks hand over: a few words each
 _QUIET = {"logging_level": "ERROR", "log_to_driver": False}
 
+_Errors = dict[str, Exception | None]
 
-def make_all(jobs: list[Job], settings: EngineSettings) -> dict[str, Outcome]:
-    """How each run went, by its name."""
+
+def make_all(specs: Mapping[str, Spec], episodes: int, settings: EngineSettings) -> _Errors:
+    """What went wrong with each run, by its name; None if all is well.
+
+    Args:
+        specs: by name of the run.
+        episodes: as of ``jobs.attempt``.
+    """
     if not settings.storage:
-        return _make_on(_connect(settings.address), jobs, settings)
+        return _make_on(_connect(settings.address), specs, episodes, settings)
     storage = Storage(settings.storage)
-    found = _fetch(jobs, storage)
-    todo = [job for job in jobs if job.name not in found]
-    made = _make_on(_connect(settings.address), todo, settings) if todo else {}
-    _fetch([job for job in todo if made[job.name].error is None], storage)
-    return found | made
-
-
-def _fetch(jobs: list[Job], storage: Storage) -> dict[str, Outcome]:
-    """Copy runs that the storage has complete into the runs folder."""
-    there = [job for job in jobs if storage.has(job.name)]
-    for job in there:
-        storage.fetch(runs_folder() / job.name)
-    return {job.name: Outcome() for job in there}
+    todo = {n: spec for n, spec in specs.items() if not storage.fetch(runs_folder() / n)}
+    if not todo:
+        return {}
+    errors = _make_on(_connect(settings.address), todo, episodes, settings)
+    for name, error in errors.items():
+        if error is None:
+            storage.fetch(runs_folder() / name)
+    return errors
 
 
 def _connect(address: str | None) -> ModuleType:
@@ -79,7 +80,7 @@ def _connect(address: str | None) -> ModuleType:
             if address
             else f"Ray does not start on this machine ({reason}): try again, or engine 'serial'"
         ) from None
-    if threading.current_thread() is threading.main_thread():
+    with contextlib.suppress(ValueError):  # not the main thread, which Ray leaves alone too
         signal.signal(signal.SIGTERM, on_end)  # Ray's prints a trace when a kernel is ended
     return ray
 
@@ -97,7 +98,8 @@ def _start(ray: ModuleType) -> None:
     os.environ.setdefault("RAY_task_oom_retries", str(_RETRIES))  # else for ever
     options = {
         "address": "local",
-        "num_cpus": _core_count(),
+        # Ray itself counts cores that a batch system has not given to this process.
+        "num_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "include_dashboard": False,
         "object_store_memory": _OBJECTS,
     }
@@ -107,43 +109,39 @@ def _start(ray: ModuleType) -> None:
         ray.init(**options, **_QUIET)
 
 
-def _core_count() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _make_on(ray: ModuleType, jobs: list[Job], settings: EngineSettings) -> dict[str, Outcome]:
-    """Hand all jobs to Ray and wait for them."""
+def _make_on(
+    ray: ModuleType, specs: Mapping[str, Spec], episodes: int, settings: EngineSettings
+) -> _Errors:
+    """Hand all runs to Ray, wait for them and show how many of their epochs are done."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    gpus, threads = _share(nodes, len(jobs), settings)
+    gpus, threads = _share(nodes, len(specs), settings)
+    device = os.environ.get("FEWSHOT_DEVICE") or ("auto" if gpus else "cpu")
+    environment = {"FEWSHOT_ROOT": str(project_root().resolve()), "FEWSHOT_DEVICE": device}
     # A process that ends after its run gives back what CUDA holds; without a GPU it is kept, since
     # starting one takes longer than a small run.
     options = {"num_cpus": threads, "num_gpus": gpus, "max_calls": 1 if gpus else 0}
-    task = ray.remote(**options, max_retries=_RETRIES)(_make)
-    device = os.environ.get("FEWSHOT_DEVICE") or ("auto" if gpus else "cpu")
-    root = None if settings.storage else str(project_root().resolve())
-    board = _Board(jobs, settings.storage)
+    make = ray.remote(**options, max_retries=_RETRIES)(_make)
     waiting = {
-        task.remote(_portable(job, settings), threads, device, root, settings.storage): job
-        for job in jobs
+        make.remote(environment, name, spec, episodes, threads, settings.storage): name
+        for name, spec in specs.items()
     }
-    outcomes: dict[str, Outcome] = {}
+    total = sum(spec.epochs for spec in specs.values())
+    progress = Progress(f"{len(specs)} runs on Ray", total, 1, sum(map(_epochs_done, specs)))
+    errors: _Errors = {}
     try:
         while waiting:
-            done, _ = ray.wait([*waiting], timeout=_POLL)
-            for reference in done:
-                outcomes[waiting.pop(reference).name] = _outcome_of(ray, reference)
-            board.show(outcomes)
+            for reference in ray.wait([*waiting], timeout=_POLL)[0]:
+                errors[waiting.pop(reference)] = _error_of(ray, reference)
+            done = sum(s.epochs if n in errors else _epochs_done(n) for n, s in specs.items())
+            progress.say(done, f"{len(errors)} complete")
     finally:
         for reference in waiting:
             ray.cancel(reference, force=True)
-    return outcomes
+    return errors
 
 
 def _share(
-    nodes: list[dict[str, float]], n_jobs: int, settings: EngineSettings
+    nodes: list[dict[str, float]], n_runs: int, settings: EngineSettings
 ) -> tuple[float, int]:
     """GPUs and CPU threads of each run: together all that these machines have, if not said.
 
@@ -162,59 +160,27 @@ def _share(
     if not fitting:
         raise InputError(f"no machine has {least} CPUs and {gpus:g} GPUs for a run: ask for fewer")
     cores = [int(node["CPU"]) for node in fitting]
-    at_once = sum(node["GPU"] for node in fitting) // gpus if gpus else sum(cores)
-    return gpus, settings.threads or int(max(1, min(*cores, sum(cores) // min(n_jobs, at_once))))
+    at_once = min(n_runs, sum(n["GPU"] for n in fitting) // gpus) if gpus else n_runs
+    return gpus, settings.threads or int(max(1, min(*cores, sum(cores) // at_once)))
 
 
-def _portable(job: Job, settings: EngineSettings) -> Job:
-    """The job for a machine whose project lies elsewhere: its data_dir is absolute."""
-    if not settings.storage or job.spec.data_dir is None:
-        return job
-    folder = str(from_root(job.spec.data_dir).resolve())
-    return Job(job.name, job.spec.model_copy(update={"data_dir": folder}), job.episodes)
+def _epochs_done(name: str) -> int:
+    """Epochs of a run that is being made; none if it is on a machine that shares no folder."""
+    try:
+        return (runs_folder() / name / HISTORY).read_text("utf-8").count("\n") - 1
+    except OSError:
+        return 0
 
 
-def _outcome_of(ray: ModuleType, reference: Any) -> Outcome:
+def _error_of(ray: ModuleType, reference: Any) -> Exception | None:
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[0]
-        return Outcome(f"lost {_RETRIES + 1} times: {type(error).__name__}: {reason}")
+        return RuntimeError(f"lost {_RETRIES + 1} times: {type(error).__name__}: {reason}")
 
 
-class _Board:
-    """Progress of all runs in one line: the epochs that lie in their folders."""
-
-    def __init__(self, jobs: list[Job], storage: str | None):
-        self.jobs, self.storage = jobs, Storage(storage or str(runs_folder()))
-        n_epochs = sum(job.spec.epochs for job in jobs)
-        self.progress = Progress(f"{len(jobs)} runs on Ray", n_epochs, 1, self._epochs({}))
-
-    def _epochs(self, outcomes: dict[str, Outcome]) -> int:
-        """Of all runs; one that is over, well or not, has none ahead."""
-        return sum(
-            job.spec.epochs if job.name in outcomes else self.storage.epochs(job.name)
-            for job in self.jobs
-        )
-
-    def show(self, outcomes: dict[str, Outcome]) -> None:
-        self.progress.say(self._epochs(outcomes), f"{len(outcomes)} complete")
-
-
-def _make(job: Job, threads: int, device: str, root: str | None, storage: str | None) -> Outcome:
-    """The task: make one run, on whatever machine it is."""
-    os.environ.update(FEWSHOT_ROOT=root or str(_scratch(storage)), FEWSHOT_DEVICE=device)
-    with torch_threads(threads):
-        if storage is None:
-            return attempt(job)
-        try:
-            with keep(Storage(storage), runs_folder() / job.name):
-                return attempt(job)
-        except Exception as error:  # each kind of storage has its own
-            return Outcome(f"storage {storage}: {error}", isinstance(error, InputError))
-
-
-def _scratch(url: str) -> Path:
-    """A folder of this machine for decoded images and unfinished runs of this storage."""
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"fewshot-{getpass.getuser()}-{digest}"
+def _make(environment: dict[str, str], *arguments: Any) -> Exception | None:
+    """The task: make one run, on whatever machine it is; arguments as of ``attempt``."""
+    os.environ.update(environment)
+    return attempt(*arguments)

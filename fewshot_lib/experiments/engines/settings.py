@@ -4,9 +4,10 @@ Notebooks ask for their runs without saying how: the command that starts their k
 """
 
 import os
-from typing import Any, Literal, Self
+from collections.abc import Iterator
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.spec.checks import Params
@@ -37,12 +38,10 @@ class EngineSettings(Params):
     address: str | None = Field(None, min_length=1)  # ray: host:port, ray://host:port or auto
     storage: str | None = Field(None, min_length=1)  # ray: where runs are kept if not shared
 
-    @model_validator(mode="after")
-    def _uses_what_is_given(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
         for name in _RAY_ONLY:
             if self.engine != "ray" and getattr(self, name) is not None:
-                raise ValueError(f"only engine 'ray' uses {name}: leave it out")
-        return self
+                yield f"only engine 'ray' uses {name}: leave it out"
 
     def as_environment(self) -> dict[str, str]:
         """Variables that say the same to processes that are started with them."""
@@ -58,7 +57,7 @@ def engine_settings(**given: Any) -> EngineSettings:
     """
     given = {name: value for name, value in given.items() if value is not None}
     found = {name: text for name, key in _VARIABLES.items() if (text := os.environ.get(key))}
-    if (given.get("engine") or found.get("engine")) != "ray":
+    if (found | given).get("engine") != "ray":
         found = {name: text for name, text in found.items() if name not in _RAY_ONLY}
     try:
         return EngineSettings.check(found | given)
