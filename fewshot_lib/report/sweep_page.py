@@ -1,6 +1,5 @@
 """The page and the tables of a sweep."""
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 
 from fewshot_lib.experiments.sweeps.plan import Plan, Range, read_plan
 from fewshot_lib.experiments.sweeps.ranking import Ranking, rank
-from fewshot_lib.files import atomic_file, output_folder, project_root, write_text
+from fewshot_lib.files import output_folder, project_root, write_text
 from fewshot_lib.learning.intervals import Interval, points
 from fewshot_lib.notebook import style
 from fewshot_lib.progress import duration
@@ -25,7 +24,6 @@ from fewshot_lib.report.pages import (
 )
 from fewshot_lib.spec.words import value_text
 
-_SETTINGS, _RUNS = "settings", "runs"  # tables
 _LONGEST = 40  # characters of a name that figures have room for
 _CURVES = 6  # settings whose learning curves are drawn, the best ones
 
@@ -53,21 +51,19 @@ def write_sweep(
     ranking = rank(plan, n_episodes)
     if not ranking.runs:
         return "", None, ranking.failure
-    _write_table(folder / _SETTINGS, ranking.table)
-    _write_table(folder / _RUNS, ranking.runs_table)
+    tables = {"settings.csv": ranking.table, "runs.csv": ranking.runs_table}
+    for name, table in tables.items():
+        write_text(folder / name, table.to_csv(index=False))
     rows = _rows(ranking)
-    values = _page_values(f"Sweep {path.stem}", ranking, rows)
-    html = render_page("sweep.html.j2", **values, n_episodes=n_episodes, sampled=_sampling(plan))
+    html = render_page(
+        "sweep.html.j2",
+        n_episodes=n_episodes,
+        sampled=_sampling(plan),
+        tables=list(tables),
+        **_page_values(f"Sweep {path.stem}", ranking, rows),
+    )
     write_text(folder / INDEX, html)
     return _as_text(rows), folder / INDEX, ranking.failure
-
-
-def _write_table(path: Path, frame: pd.DataFrame) -> None:
-    """As CSV, and as Parquet where the package for it is installed."""
-    write_text(path.with_suffix(".csv"), frame.to_csv(index=False))
-    if importlib.util.find_spec("pyarrow"):
-        with atomic_file(path.with_suffix(".parquet")) as temporary:
-            frame.to_parquet(temporary)
 
 
 def _rows(ranking: Ranking) -> list[_Row]:
@@ -120,7 +116,6 @@ def _page_values(title: str, ranking: Ranking, rows: list[_Row]) -> _Row:
         "curves": curves(best) if len(best) > 1 else "",
         "curves_alt": curves_in_words(best),
         "n_curves": len(best),
-        "tables": [f"{_SETTINGS}.csv", f"{_RUNS}.csv"],
     }
 
 
@@ -128,14 +123,13 @@ def _sampling(plan: Plan) -> str:
     """How the settings were chosen, if they were sampled."""
     if not plan.ranges:
         return ""
-    words = {
-        name: f"from {one.low} to {one.high}{', logarithmic' if one.log else ''}"
-        if isinstance(one, Range)
-        else f"one of {' · '.join(map(value_text, one))}"
-        for name, one in plan.ranges.items()
-    }
-    ranges = "; ".join(f"{name} {text}" for name, text in words.items())
-    return f"{plan.file.trials} trials, sampled by Optuna: {ranges}"
+    words = []
+    for name, one in plan.ranges.items():
+        if isinstance(one, Range):
+            words.append(f"{name} from {one.low} to {one.high}{', logarithmic' * one.log}")
+        else:
+            words.append(f"{name} one of {' · '.join(map(value_text, one))}")
+    return f"{plan.trials} trials, sampled by Optuna: {'; '.join(words)}"
 
 
 def _labels(rows: Sequence[_Row]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.engines import jobs
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.sweeps.plan import Range, _corners, read_plan
 from fewshot_lib.experiments.sweeps.search import _distribution, _new_study, _value, search
@@ -39,14 +40,8 @@ def test_the_same_file_samples_the_same_and_more_trials_go_on(write, monkeypatch
     first = changes(write(sample=sample, trials=4, batch=2))
     trained = []
 
-    def attempt(job):
-        trained.append(job.spec.lr)
-        return real(job)
-
-    from fewshot_lib.experiments.engines import serial
-
-    real = serial.attempt
-    monkeypatch.setattr(serial, "attempt", attempt)
+    real = jobs.run
+    monkeypatch.setattr(jobs, "run", lambda spec: trained.append(spec.lr) or real(spec))
     more = changes(write(sample=sample, trials=6, batch=2))
     assert more[:4] == first
     assert trained == [one["lr"] for one in more[4:]]
@@ -106,7 +101,7 @@ def test_a_setting_that_fails_is_left_out_and_the_rest_goes_on(write, sweep):
         ({"sample": {"lr": LR}, "grid": {"n_shot": [1]}, "trials": 3}, "only one of grid, list"),
         ({"sample": {"lr": 0.1}, "trials": 3}, r"sample: lr: expected a list of choices, or {low"),
         ({"sample": {"lr": []}, "trials": 3}, r"sample: lr: expected a list of choices"),
-        ({"sample": {"lr": [0.1, 0.1]}, "trials": 3}, r"sample: lr: it has a value twice"),
+        ({"sample": {"lr": [0.1, 0.1]}, "trials": 3}, r"trial.yaml: lr has a value twice"),
         ({"sample": {"lr": {"low": 1.0}}, "trials": 3}, r"sample: lr: high.*required"),
         ({"sample": {"lr": {"low": 2, "high": 1}}, "trials": 3}, r"low must be less than high"),
         ({"sample": {"lr": {"low": 0.0, "high": 1.0, "log": True}}, "trials": 3}, "begin above 0"),
@@ -134,7 +129,7 @@ def test_without_optuna_its_command_is_told_and_grids_go_on(write, monkeypatch, 
     result = sweep(write(sample={"lr": LR}, trials=3))
     assert result.exit_code == 2
     assert result.output == (
-        "fewshot: sample: needs Optuna: pip install 'fewshot-report[search]'\n"
+        "fewshot: trial.yaml: sample: needs Optuna: pip install 'fewshot-report[search]'\n"
     )
     assert len(read_plan(write(grid={"lr": [0.1]})).settings) == 1
 

@@ -39,7 +39,7 @@ class Ranking:
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row for each setting, best first; accuracies and differences from 0 to 1."""
-        return pd.DataFrame([self._row(place) for place in range(len(self.runs))])
+        return pd.DataFrame(map(self._row, range(len(self.runs))))
 
     def _row(self, place: int) -> dict[str, Any]:
         runs, accuracy = self.runs[place].seeds, self.evaluations[place].accuracy
@@ -49,9 +49,7 @@ class Ranking:
             "best_epoch": " ".join(str(run.result["best_epoch"]) for run in runs),
             "val_accuracy": validation.mean,
             "val_ci95": validation.ci95,
-            "accuracy": accuracy.mean,
-            "ci95": accuracy.ci95,
-            "test_episodes": accuracy.n,
+            **_accuracy_cells(accuracy),
             "seeds": len(runs),
             "difference": gap.mean if gap else None,
             "difference_ci95": gap.ci95 if gap else None,
@@ -72,20 +70,15 @@ class Ranking:
     @property
     def runs_table(self) -> pd.DataFrame:
         """One row for each run."""
-        rows = []
-        for place, (runs, judged) in enumerate(zip(self.runs, self.evaluations, strict=True)):
-            for run, evaluation in zip(runs.seeds, judged.seeds, strict=True):
-                result, accuracy = run.result, evaluation.accuracy
-                row = {"seed": run.spec.seed, "best_epoch": result["best_epoch"]}
-                row |= {"val_accuracy": result["val_accuracy"], "val_ci95": result["val_ci95"]}
-                row |= {
-                    "accuracy": accuracy.mean,
-                    "ci95": accuracy.ci95,
-                    "test_episodes": accuracy.n,
-                }
-                row |= {"seconds": result["seconds"], "run": run.folder.name}
-                rows.append(self._parameters(place) | row)
-        return pd.DataFrame(rows)
+        return pd.DataFrame(
+            self._parameters(place)
+            | {"seed": run.spec.seed}
+            | {name: run.result[name] for name in ("best_epoch", "val_accuracy", "val_ci95")}
+            | _accuracy_cells(evaluation.accuracy)
+            | {"seconds": run.result["seconds"], "run": run.folder.name}
+            for place, setting in enumerate(self.runs)
+            for run, evaluation in zip(setting.seeds, self.evaluations[place].seeds, strict=True)
+        )
 
 
 def rank(plan: Plan, n_episodes: int) -> Ranking:
@@ -103,6 +96,10 @@ def rank(plan: Plan, n_episodes: int) -> Ranking:
             failed.append(one)
     judged.sort(key=lambda pair: -pair[1].accuracy.mean)
     return Ranking([runs for runs, _ in judged], [e for _, e in judged], failed, failure)
+
+
+def _accuracy_cells(accuracy: Interval) -> dict[str, float]:
+    return {"accuracy": accuracy.mean, "ci95": accuracy.ci95, "test_episodes": accuracy.n}
 
 
 def _cell(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from fewshot_lib.errors import InputError
@@ -45,15 +46,25 @@ def search(plan: Plan, n_episodes: int) -> tuple[list[Setting], Exception | None
     Returns:
         The settings, each once, in the order in which they were tried; the error of failed runs.
     """
+    from optuna.trial import TrialState
+
     settings: dict[str, Setting] = {}
     study, failure = _new_study(), None
     spaces = {name: _distribution(one) for name, one in plan.ranges.items()}
-    for begin in range(0, plan.file.trials, plan.file.batch):
-        trials = [study.ask(spaces) for _ in range(min(plan.file.batch, plan.file.trials - begin))]
-        tried = [plan.setting(_changes(plan, trial.params)) for trial in trials]
+    for begin in range(0, plan.trials, plan.batch):
+        trials = [study.ask(spaces) for _ in range(min(plan.batch, plan.trials - begin))]
+        tried = [
+            plan.setting({n: _value(plan.ranges[n], found) for n, found in trial.params.items()})
+            for trial in trials
+        ]
         failure = train(tried, n_episodes) or failure
         for trial, one in zip(trials, tried, strict=True):
-            _tell(study, trial, one)
+            runs = finished_runs(one)
+            scores = [run.result["val_accuracy"] for run in runs.seeds] if runs else []
+            if scores:
+                study.tell(trial, fmean(scores))
+            else:
+                study.tell(trial, state=TrialState.FAIL)
             settings.setdefault(one.specs[0].model_dump_json(), one)
     return list(settings.values()), failure
 
@@ -80,11 +91,6 @@ def _distribution(one: Range | list[Any]) -> "optuna.distributions.BaseDistribut
     return distributions.FloatDistribution(one.low, one.high, one.log, one.step)
 
 
-def _changes(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
-    """What the trial changes, by parameter."""
-    return {name: _value(plan.ranges[name], found) for name, found in params.items()}
-
-
 def _value(one: Range | list[Any], found: int | float) -> Any:
     """A choice, a whole number, or a number of four digits, which tables can show."""
     if not isinstance(one, Range):
@@ -93,14 +99,3 @@ def _value(one: Range | list[Any], found: int | float) -> Any:
         return found
     rounded = float(f"{found:.10g}" if one.step else f"{found:.4g}")
     return min(max(rounded, float(one.low)), float(one.high))
-
-
-def _tell(study: "optuna.Study", trial: "optuna.trial.Trial", setting: Setting) -> None:
-    """Tell the study how good the setting is: its mean validation accuracy over seeds."""
-    import optuna
-
-    if runs := finished_runs(setting):
-        scores = [run.result["val_accuracy"] for run in runs.seeds]
-        study.tell(trial, sum(scores) / len(scores))
-    else:
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
