@@ -15,6 +15,7 @@ from fewshot_lib.experiments.engines import jobs, make_runs
 from fewshot_lib.experiments.engines.jobs import attempt, raise_failures, run_names
 from fewshot_lib.experiments.engines.ray import _share
 from fewshot_lib.experiments.engines.settings import EngineSettings, engine_settings
+from fewshot_lib.experiments.engines.storage import Storage
 from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import finished_run, run
 from fewshot_lib.files import runs_folder
@@ -82,6 +83,19 @@ def test_errors_keep_their_kind_across_processes(
 def test_a_worker_with_other_data_is_refused(make_spec):
     error = attempt("0123456789ab", make_spec(), 0, None)
     assert isinstance(error, InputError) and "other data or another version" in str(error)
+
+
+def test_a_storage_hands_out_finished_runs_alone(make_spec, project):
+    made = run(make_spec(epochs=1))
+    storage, here = Storage(f"file://{project}/storage"), project / "here" / made.folder.name
+    there = project / "storage" / made.folder.name
+    there.mkdir()
+    (there / "history.csv").touch()  # of a transfer that was broken off
+    assert not storage.fetch(here) and not here.exists()
+    storage.put(made.folder)
+    assert storage.fetch(here)
+    files = {path.name: path.read_bytes() for path in made.folder.glob("[!.]*")}
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == files
 
 
 def test_new_runs_are_judged_where_they_are_made(make_spec):
