@@ -21,45 +21,31 @@ PREVIOUS = "state.previous.pt"  # one epoch older, in case the newest is damaged
 Row = dict[str, float]
 
 
-class WeightAverage:
+class WeightAverage(AveragedModel):
     """Average of a learner's weights and statistics (Polyak and Juditsky 1992).
 
     Args:
-        decay: what an older step still counts after one more; 0 takes no average.
+        decay: what an older step still counts after one more.
     """
 
     def __init__(self, learner: PrototypicalLearner, decay: float):
-        self.approach = get_ema_multi_avg_fn(decay)
-        self.model = AveragedModel(learner) if decay else None
-
-    @property
-    def learner(self) -> PrototypicalLearner | None:
-        """The learner with averaged weights; None if no average is taken."""
-        return self.model and self.model.module
+        super().__init__(learner)
+        self._approach = get_ema_multi_avg_fn(decay)
 
     def update(self, learner: PrototypicalLearner) -> None:
         """Take in the weights after one more step.
 
-        ``AveragedModel``'s own update sends its counter to the device, for which a GPU waits.
+        ``update_parameters`` sends its counter to the device, for which a GPU waits.
         """
-        if self.model is None:
-            return
-        pairs = list(zip(_tensors(self.model.module), _tensors(learner), strict=True))
-        if self.model.n_averaged == 0:
+        pairs = list(zip(_tensors(self.module), _tensors(learner), strict=True))
+        if self.n_averaged == 0:
             for average, value in pairs:
                 average.copy_(value)
         else:
             for floating in (True, False):
                 kind = [pair for pair in pairs if pair[0].is_floating_point() == floating]
-                self.approach(*map(list, zip(*kind, strict=True)), None)
-        self.model.n_averaged += 1
-
-    def state_dict(self) -> dict:
-        return self.model.state_dict() if self.model else {}
-
-    def load_state_dict(self, state: dict) -> None:
-        if self.model:
-            self.model.load_state_dict(state)
+                self._approach(*map(list, zip(*kind, strict=True)), None)
+        self.n_averaged += 1
 
 
 @dataclass
@@ -67,22 +53,24 @@ class Training:
     """Everything that changes in the course of a training.
 
     Attributes:
+        average: None if none is taken.
         history: one row per finished epoch.
     """
 
     learner: PrototypicalLearner
     optimizers: Optimizers
-    average: WeightAverage
+    average: WeightAverage | None
     history: list[Row] = field(default_factory=list)
 
     @property
     def judged(self) -> PrototypicalLearner:
         """The learner that is validated and kept: the average, if one is taken."""
-        return self.average.learner or self.learner
+        return self.average.module if self.average else self.learner
 
     def parts(self) -> dict[str, object]:
         """What has a state, by name."""
-        return {"learner": self.learner, "average": self.average, **self.optimizers}
+        average = {"average": self.average} if self.average else {}
+        return {"learner": self.learner, **average, **self.optimizers}
 
 
 def save(folder: Path, training: Training, bank: ImageBank) -> None:

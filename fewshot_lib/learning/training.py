@@ -77,9 +77,9 @@ def _begin(spec: Spec, pretrained: Weights) -> Training:
     learner.start_from(pretrained)
     plan = make_plan(spec, default_device())
     learner = learner.to(plan.device, memory_format=plan.layout)
-    training = Training(learner, learner.optimizers(), WeightAverage(learner, spec.ema))
     learner.plan = plan
-    return training
+    average = WeightAverage(learner, spec.ema) if spec.ema else None
+    return Training(learner, learner.optimizers(), average)
 
 
 def _train_epoch(
@@ -95,7 +95,8 @@ def _train_epoch(
             _set_learning_rates(learner, optimizers, epoch, n)
             checked = len(steps) // _CHECK_EVERY
             steps += _step(learner, group, optimizers, epoch, len(steps) + 1)
-            training.average.update(learner)
+            if training.average:
+                training.average.update(learner)
             if len(steps) // _CHECK_EVERY > checked or len(steps) == spec.episodes:
                 _require_finite(spec, steps, epoch)
             progress.episode(epoch, len(steps))

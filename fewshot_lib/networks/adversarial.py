@@ -3,15 +3,7 @@
 import torch
 from torch import nn
 
-from fewshot_lib.networks.encoder import (
-    MLP,
-    NOISE_SIZE,
-    ORIGINAL_SIZE,
-    Init,
-    conv4,
-    feature_size,
-    initialise_convolutions,
-)
+from fewshot_lib.networks.encoder import MLP, NOISE_SIZE, ORIGINAL_SIZE, Init, conv4, feature_size
 from fewshot_lib.networks.hallucination import Hallucinator
 
 _AFHN_HIDDEN = 1024
@@ -22,8 +14,7 @@ class Extractor(nn.Module):
 
     def __init__(self, image_size: int = 84, init: Init = "normal"):
         super().__init__()
-        self.encoder = conv4()
-        initialise_convolutions(self.encoder, init)
+        self.encoder = conv4(init)
         self.mlp = MLP(feature_size(image_size))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -35,9 +26,9 @@ class Generator(Hallucinator):
 
     layers_name = "generate"
 
-    def __init__(self, size: int = ORIGINAL_SIZE, noise_size: int = NOISE_SIZE):
+    def __init__(self, size: int = ORIGINAL_SIZE):
         layers = nn.Sequential(
-            nn.Linear(size + noise_size, size // 4),
+            nn.Linear(size + NOISE_SIZE, size // 4),
             nn.ReLU(inplace=True),
             nn.Linear(size // 4, size),
         )

@@ -93,23 +93,19 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Te
     return weight, (conv.bias - norm.running_mean) * inverse * norm.weight + norm.bias
 
 
-def conv4() -> nn.Sequential:
-    """Four convolution blocks with 64 channels, the backbone of Vinyals et al. 2016."""
-    return nn.Sequential(ConvBlock(3, HIDDEN), *(ConvBlock(HIDDEN, HIDDEN) for _ in range(3)))
+def conv4(init: Init) -> nn.Sequential:
+    """Four convolution blocks with 64 channels, the backbone of Vinyals et al. 2016.
 
-
-def initialise_convolutions(module: nn.Module, init: Init) -> None:
-    """Draw convolution weights from N(0, 1) as the original report, or by He et al. 2015.
-
-    Linear layers keep PyTorch's default: the original's Gaussian helper never reached them.
+    Weights are drawn from N(0, 1) as in the original report, or by He et al. 2015.
     """
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
-            if init == "normal":
-                nn.init.normal_(layer.weight)
-            else:
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+    blocks = [ConvBlock(n, HIDDEN) for n in (3, HIDDEN, HIDDEN, HIDDEN)]
+    for layer in (block.conv[0] for block in blocks):
+        if init == "normal":
+            nn.init.normal_(layer.weight)
+        else:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+    return nn.Sequential(*blocks)
 
 
 class Encoder(nn.Module):
@@ -117,8 +113,7 @@ class Encoder(nn.Module):
 
     def __init__(self, init: Init = "normal"):
         super().__init__()
-        self.encoder = conv4()
-        initialise_convolutions(self, init)
+        self.encoder = conv4(init)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.encoder(images).flatten(1)

@@ -72,11 +72,9 @@ class HallucinationNet(Hallucinator):
 
     layers_name = "encoder"
 
-    def __init__(
-        self, size: int = ORIGINAL_SIZE, residual: bool = False, noise_size: int = NOISE_SIZE
-    ):
+    def __init__(self, size: int = ORIGINAL_SIZE, residual: bool = False):
         layers = nn.Sequential(
-            nn.Linear(size + noise_size, size // 4),
+            nn.Linear(size + NOISE_SIZE, size // 4),
             Dropout(0.2),
             nn.ReLU(inplace=True),
             nn.Linear(size // 4, size),
