@@ -25,7 +25,7 @@ def require_apart(splits: Contents, published: bool = False) -> None:
     for one, other in combinations(splits, 2):
         if both := sorted(_classes(splits[one]) & _classes(splits[other])):
             raise InputError(
-                f"'{one}' and '{other}' share {_count(both, 'class', 'classes')} "
+                f"'{one}' and '{other}' share {count(len(both), 'class')} "
                 f"({_first(both)}): few-shot learning is judged on classes it was not trained on, "
                 "so give each class to one split (a data_dir of class folders alone, without "
                 "train/, val/ and test/, is split by classes)"
@@ -33,7 +33,7 @@ def require_apart(splits: Contents, published: bool = False) -> None:
         images = [] if published else _shared_images(splits, one, other)
         if len(images) * _TOLERATED > min(len(splits[one]), len(splits[other])):
             raise InputError(
-                f"'{one}' and '{other}' share {_count(images, 'image', 'images')} "
+                f"'{one}' and '{other}' share {count(len(images), 'image')} "
                 f"({_first(images)}): delete each from one of the two"
             )
 
@@ -59,12 +59,14 @@ def remarks(splits: Contents) -> list[str]:
     lines = []
     for one, other in combinations(splits, 2):
         if images := _shared_images(splits, one, other):
-            count = _count(images, "image", "images")
-            lines.append(f"{one} and {other} share {count} ({_first(images)})")
+            shared = count(len(images), "image")
+            lines.append(f"{one} and {other} share {shared} ({_first(images)})")
     for name, contents in splits.items():
         if images := _repeated_images(contents):
-            count = _count(images, "image", "images")
-            lines.append(f"{name} holds {count} twice ({_first(images)}): a support may be a query")
+            repeated = count(len(images), "image")
+            lines.append(
+                f"{name} holds {repeated} twice ({_first(images)}): a support may be a query"
+            )
     return lines
 
 
@@ -72,8 +74,9 @@ def _classes(contents: Sequence[Content]) -> set[str]:
     return {content.label for content in contents}
 
 
-def _count(items: Sequence[str], one: str, several: str) -> str:
-    return f"1 {one}" if len(items) == 1 else f"{len(items):,} {several}"
+def count(n: int, what: str) -> str:
+    """``1 class``, ``2 classes``, ``1,000 images``."""
+    return f"{n:,} {what}{'' if n == 1 else 'es' if what.endswith('s') else 's'}"
 
 
 def _first(items: Sequence[str]) -> str:

@@ -70,24 +70,20 @@ def _look_at(files: list[str], stamps: list, digest: Callable[[str], Any]) -> di
     return {f: [s, value] for f, s, value in zip(files, stamps, found, strict=True)}
 
 
-def _stamp(file: str) -> list[int] | None:
+def _stamp(file: str) -> tuple[int, ...] | None:
     """Size and times in nanoseconds; plain strings, as this runs once per image."""
     try:
         stat = os.stat(file)  # noqa: PTH116
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-
-
-def _read(store: Path, stamp: list[int] | None) -> dict[str, list]:
-    return _parse(store, None if stamp is None else tuple(stamp))
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 @lru_cache(maxsize=4)
-def _parse(store: Path, stamp: tuple[int, ...] | None) -> dict[str, list]:
+def _read(store: Path, stamp: tuple[int, ...] | None) -> dict[str, list]:
     """The file's entries; none if it is missing or damaged."""
     try:
         entries = json.loads(store.read_text("utf-8"))
-        return {file: [stamp, value] for file, (stamp, value) in entries.items()}
+        return {file: [tuple(stamp), value] for file, (stamp, value) in entries.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from fewshot_lib.data.apart import count
 from fewshot_lib.data.bank import apart_listings
 from fewshot_lib.data.sources.folder import takes_shares
 from fewshot_lib.errors import InputError
@@ -103,21 +104,17 @@ def _lacking(problems: Problems, sizes: Mapping[str, Size]) -> list[str]:
     for split, size in sizes.items():
         ways, images = _needed(specs, split)
         if size.classes < ways:
-            lacking.append(f"{split} has {_count(size.classes, 'class')}, {ways}-way needs {ways}")
+            lacking.append(f"{split} has {count(size.classes, 'class')}, {ways}-way needs {ways}")
         most = max(images, key=sum)
         if size.images < sum(most):
             lacking.append(
-                f"{split} has a class of {_count(size.images, 'image')}, {most[0]} support + "
+                f"{split} has a class of {count(size.images, 'image')}, {most[0]} support + "
                 f"{most[1]} query need {sum(most)}"
             )
     per_class = next(iter(problems.values())).images_per_class or 0
     if sizes and per_class > (smallest := min(size.images for size in sizes.values())):
-        lacking.append(f"images_per_class={per_class}, but a class has {_count(smallest, 'image')}")
+        lacking.append(f"images_per_class={per_class}, but a class has {count(smallest, 'image')}")
     return lacking
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def _needed(specs: Iterable[Spec], split: str) -> tuple[int, list[tuple[int, int]]]:

@@ -1,13 +1,14 @@
-"""Folders of images as people keep them: what counts as an image, what is passed over."""
+"""Folders of images as people keep them: their names, what is an image, what is passed over."""
 
 import os
+import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from PIL import Image
 
-from fewshot_lib.data.names import readable
 from fewshot_lib.errors import InputError
 
 try:
@@ -38,6 +39,36 @@ _OTHER_SOFTWARE = {
     "system volume information",
 }
 _NAMED = 5  # kinds of files that a line names
+
+# Python keeps a byte that is no text as one of the code points DC80 to DCFF.
+_ESCAPES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+_ESCAPES |= {byte: f"\\x{byte:02x}" for byte in (*range(0x20), 0x7F)}
+
+
+def readable(name: str) -> str:
+    r"""The name in one Unicode form (NFC); bytes that are no text are shown, ``caf\xe9``."""
+    if name.isascii() and name.isprintable():
+        return name
+    text = name.translate(_ESCAPES).encode("utf-8", "backslashreplace").decode()
+    return unicodedata.normalize("NFC", text)
+
+
+def by_name(folders: Iterable[Path]) -> dict[str, Path]:
+    """The folders by their readable names.
+
+    Raises:
+        InputError: two of them look alike, as the same letters in two Unicode forms do.
+    """
+    found: dict[str, Path] = {}
+    for path in folders:
+        name = readable(path.name)
+        if name in found:
+            raise InputError(
+                f"two folders in {readable(str(path.parent))} are called '{name}', in different "
+                f"bytes ({found[name].name!a} and {path.name!a}): rename or merge them"
+            )
+        found[name] = path
+    return found
 
 
 class PassedOver(Counter):

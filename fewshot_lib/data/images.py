@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from fewshot_lib.data.names import readable
+from fewshot_lib.data.folders import readable
 from fewshot_lib.errors import InputError
 
 _CHUNK = 64  # images per task

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fewshot_lib.data.names import readable
+from fewshot_lib.data.folders import readable
 from fewshot_lib.errors import InputError
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs"}

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 
-from fewshot_lib.data.folders import images_in, is_image, subfolders
-from fewshot_lib.data.names import by_name, readable
+from fewshot_lib.data.folders import by_name, images_in, is_image, readable, subfolders
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import output_file, spreadsheet_safe
 from fewshot_lib.learning.device import default_device

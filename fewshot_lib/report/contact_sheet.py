@@ -11,8 +11,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from fewshot_lib.data.folders import readable
 from fewshot_lib.data.images import to_rgb
-from fewshot_lib.data.names import readable
 from fewshot_lib.experiments.classify import Classes, Prediction, accuracy_line, tally
 from fewshot_lib.experiments.provenance import device_name, versions
 from fewshot_lib.learning.weights import Trained

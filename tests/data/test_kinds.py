@@ -19,7 +19,7 @@ from fewshot_lib.data.apart import remarks, require_apart
 from fewshot_lib.data.bank import data_remarks, load_bank, source_module
 from fewshot_lib.data.digests import Content
 from fewshot_lib.data.fit import Size, fitting, require_fit, split_sizes
-from fewshot_lib.data.names import by_name, readable
+from fewshot_lib.data.folders import by_name, readable
 from fewshot_lib.data.sources import cifar_fs, mini_imagenet
 from fewshot_lib.errors import InputError
 from fewshot_lib.spec.parameters import DataParams

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fewshot_lib.data.bank import SPLITS
-from fewshot_lib.data.folders import PassedOver, images_in, subfolders
+from fewshot_lib.data.folders import PassedOver, by_name, images_in, readable, subfolders
 from fewshot_lib.data.listing import Listing, Row, file_size
-from fewshot_lib.data.names import by_name, readable
 from fewshot_lib.data.sources._split_names import by_split
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import from_root

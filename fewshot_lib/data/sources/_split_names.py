@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from fewshot_lib.data.bank import SPLITS
-from fewshot_lib.data.names import readable
+from fewshot_lib.data.folders import readable
 from fewshot_lib.errors import InputError
 
 _MEANT = {

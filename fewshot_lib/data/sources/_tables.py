@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fewshot_lib.data.folders import readable
 from fewshot_lib.data.listing import Listing, Row, file_size
-from fewshot_lib.data.names import readable
 from fewshot_lib.data.sources._split_names import by_split
 from fewshot_lib.data.tables import read_table
 from fewshot_lib.errors import InputError, did_you_mean

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from fewshot_lib.data.bank import SPLITS, ImageBank
 from fewshot_lib.data.digests import Content, digests
-from fewshot_lib.data.folders import is_image, subfolders
+from fewshot_lib.data.folders import is_image, readable, subfolders
 from fewshot_lib.data.listing import Listing, Row, choose, file_size, hash_of, make_bank
-from fewshot_lib.data.names import readable
 from fewshot_lib.data.sources import _pickles
 from fewshot_lib.data.sources._download import FAILURES, downloading
 from fewshot_lib.data.sources._split_names import published_classes

@@ -17,9 +17,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fewshot_lib.data.bank import SPLITS
-from fewshot_lib.data.folders import PassedOver, image_suffixes, is_image, subfolders
+from fewshot_lib.data.folders import PassedOver, image_suffixes, is_image, readable, subfolders
 from fewshot_lib.data.listing import Listing
-from fewshot_lib.data.names import readable
 from fewshot_lib.data.sources import _class_folders, _tables
 from fewshot_lib.data.sources._class_folders import Files
 from fewshot_lib.errors import InputError, did_you_mean
@@ -161,8 +160,11 @@ def _assign(classes: Collection[str], params: DataParams, root: Path) -> dict[st
         for s, c in chosen.items()
     }
     _check_names(named, classes, root)
-    free = sorted(set(classes).difference(*named.values()), key=_name_hash)
-    n_val, n_test = (share_of(c, len(classes)) for c in chosen.values())
+    free = sorted(
+        set(classes).difference(*named.values()),
+        key=lambda name: hashlib.sha256(os.fsencode(name)).digest(),
+    )
+    n_val, n_test = (_share_of(c, len(classes)) for c in chosen.values())
     if n_val + n_test >= len(free):
         raise InputError(_too_few(classes, params, root))
     end = len(free) - n_test
@@ -173,15 +175,11 @@ def _assign(classes: Collection[str], params: DataParams, root: Path) -> dict[st
     }
 
 
-def share_of(choice: list[str] | float, n_classes: int) -> int:
+def _share_of(choice: list[str] | float, n_classes: int) -> int:
     """How many classes a share stands for, at least one if it is not 0; none for a list."""
     if isinstance(choice, list) or choice == 0:
         return 0
     return max(1, round(choice * n_classes))
-
-
-def _name_hash(name: str) -> bytes:
-    return hashlib.sha256(os.fsencode(name)).digest()
 
 
 def _check_names(named: dict[str, list[str]], classes: Collection[str], root: Path) -> None:

@@ -17,10 +17,9 @@ import torch
 
 from fewshot_lib.data.bank import SPLITS, ImageBank
 from fewshot_lib.data.digests import Content
-from fewshot_lib.data.folders import is_image, subfolders
+from fewshot_lib.data.folders import is_image, readable, subfolders
 from fewshot_lib.data.images import decode_all
 from fewshot_lib.data.listing import Listing, Row, choose, file_size, hash_of, make_bank
-from fewshot_lib.data.names import readable
 from fewshot_lib.data.sources._download import downloading
 from fewshot_lib.data.sources._split_names import published_classes
 from fewshot_lib.errors import InputError
