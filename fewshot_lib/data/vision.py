@@ -1,4 +1,4 @@
-"""The one place that imports torchvision: ``from fewshot_lib.vision import torchvision``.
+"""The one place that imports torchvision: ``from fewshot_lib.data.vision import torchvision``.
 
 A CPU-only torch often meets a torchvision that was built for CUDA. Its compiled extension then
 cannot load, and ``import torchvision`` dies with ``operator torchvision::nms does not exist``,
