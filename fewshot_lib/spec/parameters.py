@@ -206,7 +206,7 @@ class Spec(HallucinationParams, AdversarialParams):
     @classmethod
     def from_stored(cls, values: dict[str, Any]) -> Self:
         """The spec of a run that may be older than this version; errors are those of ``check``."""
-        return cls.check({k: v for k, v in values.items() if (k, v) not in _GONE.items()})
+        return cls.check({k: v for k, v in {**values}.items() if (k, v) not in _GONE.items()})
 
     def start(self, n_classes: int, n_images: int) -> Self | None:
         """The run whose weights this one starts from: a classifier, for AFHN Problem 1; or none.

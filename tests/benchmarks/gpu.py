@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -98,7 +99,10 @@ def measure(spec: Spec, plan: Plan, banks: dict[str, ImageBank], blocks: int, st
         learner = make_learner(spec).to(device, memory_format=plan.layout).train()
     optimizers = learner.optimizers()
     learner.plan = plan
-    batches = batches_without_end(spec, banks["train"], plan)
+    bank = banks["train"]
+    if learner.frozen:  # it learns from features, which are computed once
+        bank = replace(bank, images=encode(learner, bank, device).embedded.clone())
+    batches = batches_without_end(spec, bank, plan)
     finite: list[bool] = []
     torch.cuda.empty_cache()
     if device.type == "cuda":
