@@ -75,7 +75,7 @@ def result(accuracies: Mapping[str, Mapping[str, Interval]]) -> Figure:
         accuracies: set of classes to accuracies by method; the first is drawn filled.
     """
     methods = list(next(iter(accuracies.values())))
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.6 + 0.34 * len(methods)))
+    figure, ax = plt.subplots(figsize=(0.8 * WIDTH, 0.6 + 0.34 * len(methods)))
     for i, (classes, by_method) in enumerate(accuracies.items()):
         for row, (name, accuracy) in enumerate(by_method.items()):
             colour = METHODS.get(name.removesuffix(CALIBRATED), INK)

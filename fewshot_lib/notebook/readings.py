@@ -20,7 +20,7 @@ _EXPLANATION = (
     "of a move with their common direction is {:.2f}) takes them from their means without "
     "changing much which is nearest; what counts is the rest of the move."
 )
-_GUESS = math.log(2)  # binary cross entropy of a discriminator that answers one half
+GUESS = math.log(2)  # binary cross entropy of a discriminator that answers one half
 
 
 def early_and_late(runs: Mapping[str, SeedRuns], early_epoch: int) -> str:
@@ -144,19 +144,19 @@ def why(p3: SeedRuns, against_p1: Interval, against_p2: Interval) -> list[str]:
     final = p3.history.iloc[-1]
     weight, told = final["fake_weight"], final["discriminator_loss"]
     ease = (
-        "it tells real from hallucinated features with ease: the generator is far from fooling it"
-        if told < _GUESS / 2
+        "it tells real from hallucinated features with ease, the generator is far from fooling it"
+        if told < GUESS / 2
         else "it has a hard time telling real from hallucinated features"
     )
     share = weight * final["fake_loss"] / (final["loss"] + weight * final["fake_loss"])
     return [
-        f"The discriminator's loss is **{told:.2f}** where guessing gives {_GUESS:.2f}: {ease}.",
+        f"The discriminator's loss is **{told:.2f}** where guessing gives {GUESS:.2f}: {ease}.",
         f"λ, 0.5 over the generator's loss, is **{weight:.3f}**, so hallucinated queries make up "
         f"**{100 * share:.0f} %** of the extractor's loss: so much can they teach it, the rest is "
         "Problem 1's training.",
-        f"What that is worth is the difference to Problem 1, {points(against_p1)}; the difference "
-        f"to Problem 2, {points(against_p2)}, is also what hallucination in the test costs or "
-        "gives there.",
+        f"What that was worth here is the difference to Problem 1, {points(against_p1)}; the "
+        f"difference to Problem 2, {points(against_p2)}, is also what hallucination in the test "
+        "costs or gives there.",
         "The extractor works alone in the test: it has no hallucinator's parameters and needs no "
         "noise, so its answer for an image is always the same.",
     ]

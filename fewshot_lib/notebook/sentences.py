@@ -130,8 +130,9 @@ def disagreements(val: Mapping[str, Interval], test: Mapping[str, Interval]) -> 
         one, other = val[name], test[name]
         decided = {"confirmed", "contradicted"} & {verdict(one), verdict(other)}
         if verdict(unpaired(one, other)) != "undecided" or (decided and one.mean * other.mean < 0):
+            word = "but" if one.mean * other.mean < 0 else "and, of another size,"
             found.append(
-                f"**{name}** against Problem 1: {points(one)} on validation classes, but "
+                f"**{name}** against Problem 1: {points(one)} on validation classes, {word} "
                 f"{points(other)} on test classes"
             )
     return found
