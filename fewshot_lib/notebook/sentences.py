@@ -152,10 +152,10 @@ class _Words(NamedTuple):
 
     accuracy: str
     paired: str
-    over: str
-    whole: str
-    lines: str
-    first: str
+    over: str = ""
+    whole: str = ""
+    lines: str = ""
+    first: str = ""
 
 
 def words(*n_seeds: int) -> _Words:
@@ -167,7 +167,6 @@ def words(*n_seeds: int) -> _Words:
             "Every accuracy in this report is a mean over episodes ± 1.96 · standard deviation / "
             "√episodes. The interval tells of other episodes, not of other trainings.",
             "Differences are paired over episodes; ± is a 95 % interval for other episodes.",
-            *("", "", "", ""),
         )
     return _Words(
         f"Every setting is trained with {number} seeds. Every accuracy in this report is a mean "

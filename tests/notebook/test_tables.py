@@ -1,5 +1,7 @@
 """Tables: own numbers beside the original's."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
@@ -36,6 +38,23 @@ def test_the_original_s_values_have_a_table_of_their_own():
     assert rows_of(table) == [["Problem 1, 30-way training", "47.64"], ["5-shot", "58.55"]]
     beside = [*rows, tables.Row("5-shot", 58.55, Interval(0.5, 0.01, 600))]
     assert tables.originals_table(["5-shot"], beside) is None
+
+
+@pytest.mark.parametrize(("size", "original"), [(84, 47.64), (32, None)])
+def test_the_original_stands_beside_the_course_s_test_cases(monkeypatch, size, original):
+    """It was judged on these; fresh episodes and calibrated prototypes are another test."""
+    accuracy = Interval(0.5, 0.01, 600)
+    monkeypatch.setattr(tables, "testcases_accuracy", lambda runs, calibrated: accuracy)
+    mini = {"source": "mini_imagenet", "data_dir": "somewhere", "image_size": size}
+    judged = SimpleNamespace(accuracy=accuracy)
+    runs = {"Problem 1": SimpleNamespace(spec=Spec.check(mini), evaluate=lambda *_, **__: judged)}
+    rows = tables.main_rows(runs, 600) + tables.main_rows(runs, 600, calibrated=True)
+    assert {row.setting: row.original for row in rows} == {
+        "Problem 1": None,
+        "Problem 1, the course's test cases": original,
+        "Problem 1, calibrated": None,
+        "Problem 1, calibrated, the course's test cases": None,
+    }
 
 
 def test_headline_columns_hold_what_compares():
