@@ -22,23 +22,16 @@ _PICTURES = 180  # images on the page at most, in all episodes together
 _QUALITY = 80  # of JPEG
 
 
-def show_episodes(
-    run: Run,
-    n_episodes: int,
-    n_shot: int | None = None,
-    n_aug: int | None = None,
-    split: str = "val",
-    caption: str = "",
-) -> None:
-    """Display the worst, a typical and the best episode of ``run.evaluate`` with these arguments.
+def show_episodes(run: Run, n_episodes: int, caption: str = "") -> None:
+    """Display the worst, a typical and the best episode of ``run.evaluate(n_episodes)``.
 
     Args:
         caption: printed below them.
     """
-    evaluation = run.evaluate(n_episodes, n_shot, n_aug, split)
+    evaluation = run.evaluate(n_episodes)
     chosen = _worst_typical_best(evaluation.accuracies)
-    sure = _probabilities(run, evaluation, list(chosen.values()), n_aug, split)
-    html = _gallery(evaluation, bank_for(run.spec, split), chosen, sure, caption)
+    shares = _probabilities(run, evaluation, list(chosen.values()))
+    html = _gallery(evaluation, bank_for(run.spec, "val"), chosen, shares, caption)
     display({"text/html": html, "text/plain": _in_words(evaluation, chosen)}, raw=True)
 
 
@@ -56,33 +49,27 @@ def _worst_typical_best(accuracies: torch.Tensor) -> dict[str, int]:
     return {name: order[place] for name, place in places.items()}
 
 
-def _probabilities(
-    run: Run,
-    evaluation: Evaluation,
-    chosen: list[int],
-    n_aug: int | None = None,
-    split: str = "val",
-) -> torch.Tensor:
+def _probabilities(run: Run, evaluation: Evaluation, chosen: list[int]) -> torch.Tensor:
     """The probability of what was predicted for every query, softmax over the prototypes.
 
     The noise of an evaluation is one stream over its episodes: where a method hallucinates, all
     episodes up to the last chosen one are judged once more, so that each meets its own noise.
 
     Args:
-        evaluation: of ``run.evaluate`` with the same ``n_aug`` and split.
+        evaluation: of ``run.evaluate`` on validation classes.
         chosen: positions of episodes.
 
     Returns:
         ``(n_chosen, n_way, n_query)``.
     """
-    n_aug = run.spec.n_aug_test if n_aug is None else n_aug
+    n_aug = run.spec.n_aug_test
     _, n_way, n_query = evaluation.predictions.shape
     n_shot = evaluation.episodes.shape[-1] - n_query
     judged = list(range(max(chosen) + 1)) if n_aug else chosen
     episodes = evaluation.episodes[judged]
     support, query = episodes[..., :n_shot], episodes[..., n_shot:].flatten(1)
-    noise = stream("report noise", split, n_way, n_shot, n_query)
-    blocks = logits(run.learner, run.features(split), support, query, n_aug, noise)
+    noise = stream("report noise", "val", n_way, n_shot, n_query)
+    blocks = logits(run.learner, run.features("val"), support, query, n_aug, noise)
     shares = torch.cat([block.softmax(-1).cpu() for block in blocks])
     shares = shares[[judged.index(i) for i in chosen]]
     predicted = evaluation.predictions[chosen].flatten(1).unsqueeze(-1)
@@ -93,22 +80,22 @@ def _gallery(
     evaluation: Evaluation,
     bank: ImageBank,
     chosen: dict[str, int],
-    sure: torch.Tensor,
+    shares: torch.Tensor,
     caption: str = "",
 ) -> str:
     """The episodes as a ``<figure>``; the same episodes, the same text.
 
     Args:
         chosen: title to the episode's position.
-        sure: what ``_probabilities`` gives for them.
+        shares: what ``_probabilities`` gives for them.
     """
     _, n_way, n_query = evaluation.predictions.shape
     supports = min(_SUPPORTS, evaluation.episodes.shape[-1] - n_query)
     per_class = _PICTURES // (len(chosen) * n_way)
     queries = max(1, min(_QUERIES, n_query, per_class - supports))
     parts = [
-        _episode_html(title, evaluation, i, bank, shares, supports, queries)
-        for (title, i), shares in zip(chosen.items(), sure, strict=True)
+        _episode_html(title, evaluation, i, bank, own, supports, queries)
+        for (title, i), own in zip(chosen.items(), shares, strict=True)
     ]
     body = "".join(parts)
     name = "episodes-" + hashlib.sha256(body.encode()).hexdigest()[:10]
@@ -126,7 +113,7 @@ def _episode_html(
     evaluation: Evaluation,
     i: int,
     bank: ImageBank,
-    sure: torch.Tensor,
+    shares: torch.Tensor,
     supports: int,
     queries: int,
 ) -> str:
@@ -137,8 +124,8 @@ def _episode_html(
     names = [words[bank.class_names[label]] for label in bank.labels[episode[:, 0]]]
     right = int(evaluation.correct[i].sum())
     rows = [
-        _class_row(bank, names, k, row[:supports], row[-n_query:], predictions[k], sure[k], queries)
-        for k, row in enumerate(episode)
+        _class_row(bank, names, k, row[:supports], row[-n_query:], predicted, own, queries)
+        for k, (row, predicted, own) in enumerate(zip(episode, predictions, shares, strict=True))
     ]
     heading = f"{title} episode: {right} of {predictions.numel()} right"
     share = f"{100 * right / predictions.numel():.0f} %"
@@ -152,7 +139,7 @@ def _class_row(
     supports: torch.Tensor,
     queries: torch.Tensor,
     predictions: torch.Tensor,
-    sure: torch.Tensor,
+    shares: torch.Tensor,
     shown: int,
 ) -> str:
     """One class of an episode: its name and count, supports, and some queries, wrong ones first."""
@@ -160,7 +147,7 @@ def _class_row(
     order = correct.long().argsort(stable=True)[:shown].tolist()
     left = "".join(f'<img src="{_picture(bank, i)}" alt="support of {name}">' for i in supports)
     right = "".join(
-        _answer(_picture(bank, queries[q]), names, k, int(predictions[q]), float(sure[q]))
+        _answer(_picture(bank, queries[q]), names, k, int(predictions[q]), float(shares[q]))
         for q in order
     )
     count = f"{int(correct.sum())} of {len(correct)} right"
@@ -170,13 +157,13 @@ def _class_row(
     )
 
 
-def _answer(source: str, names: list[str], true: int, predicted: int, sure: float) -> str:
+def _answer(source: str, names: list[str], true: int, predicted: int, share: float) -> str:
     """A query in its frame, with a sign, the answer and the answer's probability."""
     right, name = predicted == true, escape(names[predicted])
     sign, kind = ("✓", "right") if right else ("✗", "wrong")
-    share = f"{100 * sure:.0f} %"
-    alt = f"query of {escape(names[true])}, {kind}: {name}, {share}"
-    words = share if right else f'{share}<span class="as">{name}</span>'
+    percent = f"{100 * share:.0f} %"
+    alt = f"query of {escape(names[true])}, {kind}: {name}, {percent}"
+    words = percent if right else f'{percent}<span class="as">{name}</span>'
     return (
         f'<div class="{kind}" title="{alt}"><img src="{source}" alt="{alt}">'
         f"<span><b>{sign}</b> {words}</span></div>"
