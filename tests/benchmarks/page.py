@@ -13,7 +13,7 @@ from results import Group
 import fewshot_lib.report
 from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.files import write_text
-from fewshot_lib.notebook import figures, style
+from fewshot_lib.notebook import style
 
 FOLDERS = [Path(__file__).parent, Path(fewshot_lib.report.__file__).parent / "template"]
 
@@ -43,7 +43,7 @@ def drawing(group: Group) -> Markup | None:
 
 def curves(group: Group) -> Figure:
     """Medians over the axis, with the best round as the band's lower edge."""
-    figure, ax = plt.subplots(figsize=(figures.WIDTH * 0.7, 3))
+    figure, ax = plt.subplots(figsize=(style.WIDTH * 0.7, 3))
     names = list(dict.fromkeys(row.name for row in group.rows))
     for name, colour in zip(names, sns.color_palette(style.OTHERS, len(names)), strict=True):
         rows = sorted((r for r in group.rows if r.name == name), key=lambda row: row.x)
