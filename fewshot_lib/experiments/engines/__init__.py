@@ -36,11 +36,8 @@ def make_runs(
     how = engine_settings(engine=engine, **settings)
     specs = list(specs)
     names = run_names(specs)
-    todo = {
-        name: spec
-        for name, spec in zip(names, specs, strict=True)
-        if not (runs_folder() / name / RESULT).exists()
-    }
+    wanted = dict(zip(names, specs, strict=True))
+    todo = {n: s for n, s in wanted.items() if not (runs_folder() / n / RESULT).exists()}
     if not todo:
         return names
     if how.engine == "ray":
