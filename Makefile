@@ -49,10 +49,10 @@ clean:  ## remove .venv, caches and reports; trained runs (reports/runs) and rep
 # pip -qq drops warnings and keeps errors.
 # A .venv without a working pip (half made, or its Python is gone) is made anew.
 define install
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, for example: make PYTHON=python3.11" >&2; exit 1; }
 	@echo "Installing into .venv, which takes some minutes the first time ..."
-	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '$(1)'
 endef
 

@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 
 from fewshot_lib.experiments.engines import ray as engine
 from fewshot_lib.experiments.matrix import run_matrix
-from fewshot_lib.experiments.runs import RESULT, run, run_folder
+from fewshot_lib.experiments.runs import RESULT, run_folder
 from fewshot_lib.files import runs_folder
 from fewshot_lib.progress import Progress
 from fewshot_lib.spec.parameters import Spec
@@ -88,7 +88,8 @@ def test_runs_are_those_of_serial_and_their_progress_is_shown(
         "short": make_spec(epochs=1, pretrain_epochs=2),
         "long": make_spec(epochs=2, pretrain_epochs=2),
     }
-    before = run(specs["there"]).folder.joinpath(RESULT).stat().st_mtime_ns
+    there = run_matrix({"there": specs["there"]}, threads=1)["there"]
+    before = there.folder.joinpath(RESULT).stat().st_mtime_ns
     shown = []
     monkeypatch.setattr(Progress, "say", lambda self, *said: shown.append((self.label, *said)))
     made = run_matrix(specs, **HOW, episodes=9)
