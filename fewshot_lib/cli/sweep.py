@@ -16,10 +16,9 @@ def sweep(params: Path, episodes: int, output: Path | None) -> None:
     """Train every setting of PARAMS.yaml and rank them.
 
     The file has base: (parameters that all share), grid: (name to a list of values, every
-    combination is trained), list: (settings one by one) or sample: (name to a range or choices,
-    Optuna picks as many settings as trials: says), and perhaps seeds: (each setting is trained
-    with each). Runs that are there already are used. The last line printed is the path of the
-    page; tables lie beside it.
+    combination is trained) or list: (settings one by one), and perhaps seeds: (each setting is
+    trained with each). Runs that are there already are used. The last line printed is the path of
+    the page; tables lie beside it.
     """
     from fewshot_lib.report.sweep_page import write_sweep
 

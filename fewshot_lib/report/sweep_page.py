@@ -7,8 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from fewshot_lib.experiments.sweeps.plan import Plan, Range, read_plan
-from fewshot_lib.experiments.sweeps.ranking import Ranking, rank
+from fewshot_lib.experiments.sweeps import Ranking, rank, read_settings
 from fewshot_lib.files import output_folder, project_root, write_text
 from fewshot_lib.learning.intervals import Interval, points
 from fewshot_lib.notebook import style
@@ -46,9 +45,9 @@ def write_sweep(
     Raises:
         InputError: the file is wrong or the folder cannot be written to.
     """
-    plan = read_plan(path)
+    settings = read_settings(path)
     folder = output_folder(output or project_root() / "reports" / "sweeps" / path.stem)
-    ranking = rank(plan, n_episodes)
+    ranking = rank(settings, n_episodes)
     if not ranking.runs:
         return "", None, ranking.failure
     tables = {"settings.csv": ranking.table, "runs.csv": ranking.runs_table}
@@ -58,7 +57,6 @@ def write_sweep(
     html = render_page(
         "sweep.html.j2",
         n_episodes=n_episodes,
-        sampled=_sampling(plan),
         tables=list(tables),
         **_page_values(f"Sweep {path.stem}", ranking, rows),
     )
@@ -117,19 +115,6 @@ def _page_values(title: str, ranking: Ranking, rows: list[_Row]) -> _Row:
         "curves_alt": curves_in_words(best),
         "n_curves": len(best),
     }
-
-
-def _sampling(plan: Plan) -> str:
-    """How the settings were chosen, if they were sampled."""
-    if not plan.ranges:
-        return ""
-    words = []
-    for name, one in plan.ranges.items():
-        if isinstance(one, Range):
-            words.append(f"{name} from {one.low} to {one.high}{', logarithmic' * one.log}")
-        else:
-            words.append(f"{name} one of {' · '.join(map(value_text, one))}")
-    return f"{plan.trials} trials, sampled by Optuna: {'; '.join(words)}"
 
 
 def _labels(rows: Sequence[_Row]) -> list[str]:

@@ -10,8 +10,7 @@ from bs4 import BeautifulSoup
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.matrix import SeedEvaluations
 from fewshot_lib.experiments.runs import run
-from fewshot_lib.experiments.sweeps.plan import read_plan
-from fewshot_lib.experiments.sweeps.ranking import _cell
+from fewshot_lib.experiments.sweeps import _cell, read_settings
 from fewshot_lib.learning.intervals import points
 from fewshot_lib.report.sweep_page import write_sweep
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("project")
 
 def test_a_grid_is_every_combination(write):
     path = write(grid={"lr": [0.1, 0.2], "n_shot": [1, 5, 2]}, seeds=[3, 4])
-    settings = read_plan(path).settings
+    settings = read_settings(path)
     assert [one.changes for one in settings] == [
         {"lr": lr, "n_shot": k} for lr in (0.1, 0.2) for k in (1, 5, 2)
     ]
@@ -31,7 +30,7 @@ def test_a_grid_is_every_combination(write):
 
 def test_a_list_is_taken_as_it_is(write):
     cases = [{"lr": 0.1}, {"lr": 0.2, "distance": "cosine"}]
-    settings = read_plan(write(list=cases)).settings
+    settings = read_settings(write(list=cases))
     assert [one.changes for one in settings] == cases
     assert [len(one.specs) for one in settings] == [1, 1]
 
@@ -47,7 +46,7 @@ def test_a_list_is_taken_as_it_is(write):
         ({"grid": {"lr": [0.1, 0.1]}}, r"trial.yaml: lr has a value twice"),
         ({"seeds": [1, 1]}, r"trial.yaml: seeds has a value twice"),
         ({"grid": {"seed": [1]}, "seeds": [1]}, r"give seeds or vary seed, not both"),
-        ({"grid": {"lr": [0.1]}, "list": [{"lr": 1.0}]}, r"give only one of grid, list and sample"),
+        ({"grid": {"lr": [0.1]}, "list": [{"lr": 1.0}]}, r"give only one of grid and list"),
         ({"list": [{"lr": 0.1}, {"n_shot": 1, "lr": 0.1}]}, r"setting lr=0.1, n_shot=1: .*twice"),
         ({"base": {"n_way": 1}}, r"trial.yaml: n_way=1: .*greater than or equal to 2"),
         ({"base": {"source": "folder"}}, r"source 'folder' needs its folder: set data_dir"),
@@ -56,7 +55,7 @@ def test_a_list_is_taken_as_it_is(write):
 def test_what_is_wrong_in_the_file_is_said_in_one_line(write, values, message):
     path = write(**values)
     with pytest.raises(InputError, match=message) as caught:
-        read_plan(path)
+        read_settings(path)
     assert "\n" not in str(caught.value)
 
 
@@ -65,7 +64,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path, text):
     path = tmp_path / "odd.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=r"odd\.yaml"):
-        read_plan(path)
+        read_settings(path)
 
 
 def test_a_missing_file_ends_with_status_two(tmp_path, sweep):
@@ -85,7 +84,7 @@ def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project,
     assert settings["accuracy"].is_monotonic_decreasing
     judged = {
         one.changes["lr"]: SeedEvaluations(tuple(run(spec).evaluate(12) for spec in one.specs))
-        for one in read_plan(path).settings
+        for one in read_settings(path)
     }
     best = judged[settings["lr"][0]]
     for _, row in settings.iterrows():
@@ -106,7 +105,7 @@ def test_every_run_has_a_row(write, sweep):
     runs = pd.read_csv(page.parent / "runs.csv", dtype={"run": str})
     made = {
         run(spec).folder.name: run(spec).evaluate(12).accuracy
-        for one in read_plan(path).settings
+        for one in read_settings(path)
         for spec in one.specs
     }
     assert set(runs["run"]) == set(made)

@@ -8,7 +8,7 @@ import yaml
 from report_project import write_params
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.sweeps.plan import read_plan
+from fewshot_lib.experiments.sweeps import read_settings
 from fewshot_lib.spec.parameters import DataParams
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS
 from fewshot_lib.spec.profiles import load_params, notebook_params, problem_names, read_params
@@ -240,7 +240,7 @@ def test_a_notebook_without_a_profile_is_told_which_there_are():
 @pytest.fixture
 def images(tmp_path, monkeypatch) -> Path:
     """A folder of images where the project's sweeps look for them."""
-    monkeypatch.setattr("fewshot_lib.experiments.sweeps.plan.from_root", tmp_path.joinpath)
+    monkeypatch.setattr("fewshot_lib.experiments.sweeps.from_root", tmp_path.joinpath)
     folder = tmp_path / "data" / "mini_imagenet"
     folder.mkdir(parents=True)
     return folder
@@ -248,13 +248,13 @@ def images(tmp_path, monkeypatch) -> Path:
 
 def test_the_laptops_ablation_ends_with_its_main_run(images):
     """Each setting is made of the one before, the last is the profile's own recipe."""
-    *_, last = read_plan(ROOT / "params" / "laptop" / "ablation.yaml").settings
+    *_, last = read_settings(ROOT / "params" / "laptop" / "ablation.yaml")
     params = load_params("laptop", ["problem1"], [f"data_dir={images}"])
     assert last.specs[0] == params["problem1"].main_spec()
 
 
 def test_the_papers_distances_are_runs_of_its_problem_1(images):
-    settings = read_plan(ROOT / "params" / "paper" / "distances.yaml").settings
+    settings = read_settings(ROOT / "params" / "paper" / "distances.yaml")
     params = load_params("paper", ["problem1"], [f"data_dir={images}"])
     specs = list(params["problem1"].distance_specs().values())
     assert [setting.specs[0] for setting in settings] == specs

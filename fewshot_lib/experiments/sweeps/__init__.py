@@ -1,1 +1,0 @@
-"""Many settings of one recipe: planned, searched, ranked."""
