@@ -93,19 +93,13 @@ def engine_options(command: Callable) -> Callable:
         "--address",
         help="ray: HOST:PORT or ray://HOST:PORT of a cluster; else this machine [RAY_ADDRESS].",
     )
-    @click.option(
-        "--storage",
-        metavar="URL",
-        help="ray: where runs are kept if machines share no folder: s3://… [FEWSHOT_STORAGE].",
-    )
     @functools.wraps(command)
     def with_engine(**values) -> None:
-        names = ("engine", "threads", "gpus", "address", "storage")
-        given = {name: values.pop(name) for name in names}
+        given = {name: values.pop(name) for name in ("engine", "threads", "gpus", "address")}
         if any(value is not None for value in given.values()):
-            from fewshot_lib.experiments.engines.settings import engine_settings
+            from fewshot_lib.experiments.engines.settings import EngineSettings
 
-            os.environ.update(engine_settings(**given).as_environment())
+            os.environ.update(EngineSettings.find(**given).as_environment())
         command(**values)
 
     return with_engine

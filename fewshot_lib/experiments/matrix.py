@@ -8,8 +8,9 @@ import pandas as pd
 import torch
 
 from fewshot_lib.data.bank import ImageBank
-from fewshot_lib.experiments.engines import make_runs
-from fewshot_lib.experiments.runs import Run
+from fewshot_lib.experiments.engines.jobs import attempt, raise_failures, run_names
+from fewshot_lib.experiments.engines.settings import EngineSettings
+from fewshot_lib.experiments.runs import RESULT, Run
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import (
@@ -23,21 +24,33 @@ from fewshot_lib.spec.parameters import Spec
 
 
 def run_matrix(
-    specs: Mapping[Hashable, Spec], engine: str | None = None, **settings: Any
+    specs: Mapping[Hashable, Spec], engine: str | None = None, episodes: int = 0, **settings: Any
 ) -> dict[Hashable, Run]:
-    """The runs of several specs, under the same keys.
+    """The runs of several specs, under the same keys; those that are not there are made.
 
     Args:
         engine: ``serial`` or ``ray``; by default what ``FEWSHOT_ENGINE`` says.
-        settings: of the engine, see ``engines.make_runs``.
+        episodes: if not 0, new runs are judged on so many episodes where they are made.
+        settings: other fields of ``EngineSettings``; by default what the environment says.
 
     Raises:
         InputError: an argument is wrong, or runs failed for wrong input.
-        RuntimeError: runs failed for another reason. All others are complete either way.
+        OSError: the disk is full.
+        RuntimeError: runs failed for another reason. All others are complete in any case.
     """
-    names = make_runs(specs.values(), engine, **settings)
-    folders = [runs_folder() / name for name in names]
-    return {key: Run(spec, f) for (key, spec), f in zip(specs.items(), folders, strict=True)}
+    how = EngineSettings.find(engine=engine, **settings)
+    names = run_names(specs.values())
+    wanted = dict(zip(names, specs.values(), strict=True))
+    todo = {n: s for n, s in wanted.items() if not (runs_folder() / n / RESULT).exists()}
+    if todo and how.engine == "ray":
+        from fewshot_lib.experiments.engines.ray import make_all
+
+        errors = make_all(todo, episodes, how)
+    else:
+        errors = {name: attempt(name, spec, episodes, how.threads) for name, spec in todo.items()}
+    raise_failures(todo, errors)
+    places = zip(specs.items(), names, strict=True)
+    return {key: Run(spec, runs_folder() / name) for (key, spec), name in places}
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ from click.testing import CliRunner
 from fewshot_lib.cli.main import main
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import runs
-from fewshot_lib.experiments.engines import jobs, make_runs
+from fewshot_lib.experiments.engines import jobs
 from fewshot_lib.experiments.engines.jobs import attempt, raise_failures, run_names
 from fewshot_lib.experiments.engines.ray import _share
-from fewshot_lib.experiments.engines.settings import EngineSettings, engine_settings
-from fewshot_lib.experiments.engines.storage import Storage
+from fewshot_lib.experiments.engines.settings import EngineSettings
 from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import finished_run, run
 from fewshot_lib.files import runs_folder
@@ -25,20 +24,20 @@ pytestmark = pytest.mark.usefixtures("project", "no_engine_is_named")
 
 @pytest.fixture
 def no_engine_is_named(monkeypatch):
-    for name in ("FEWSHOT_ENGINE", "FEWSHOT_THREADS", "FEWSHOT_GPUS", "FEWSHOT_STORAGE"):
+    for name in ("FEWSHOT_ENGINE", "FEWSHOT_THREADS", "FEWSHOT_GPUS", "RAY_ADDRESS"):
         monkeypatch.setenv(name, "")
-    monkeypatch.setenv("RAY_ADDRESS", "")
 
 
 def test_equal_specs_are_one_run_and_complete_runs_are_not_made_again(make_spec, monkeypatch):
-    first, second = make_spec(epochs=1), make_spec(epochs=1, seed=1)
-    run(first)
+    specs = {"a": make_spec(epochs=1), (1, "b"): make_spec(epochs=1, seed=1)}
+    run(specs["a"])
     made = []
     real = jobs.run
     monkeypatch.setattr(jobs, "run", lambda spec: made.append(spec) or real(spec))
-    found = run_matrix({"a": first, "b": second, "c": second})
-    assert made == [second]
-    assert found["b"] == found["c"]
+    found = run_matrix(specs | {"c": specs[1, "b"]})
+    assert made == [specs[1, "b"]]
+    assert found[1, "b"] == found["c"] == run(specs[1, "b"])
+    assert found["a"].spec == specs["a"]
 
 
 def test_runs_that_fail_are_named_and_the_others_are_finished(make_spec):
@@ -85,19 +84,6 @@ def test_a_worker_with_other_data_is_refused(make_spec):
     assert isinstance(error, InputError) and "other data or another version" in str(error)
 
 
-def test_a_storage_hands_out_finished_runs_alone(make_spec, project):
-    made = run(make_spec(epochs=1))
-    storage, here = Storage(f"file://{project}/storage"), project / "here" / made.folder.name
-    there = project / "storage" / made.folder.name
-    there.mkdir()
-    (there / "history.csv").touch()  # of a transfer that was broken off
-    assert not storage.fetch(here) and not here.exists()
-    storage.put(made.folder)
-    assert storage.fetch(here)
-    files = {path.name: path.read_bytes() for path in made.folder.glob("[!.]*")}
-    assert {path.name: path.read_bytes() for path in here.iterdir()} == files
-
-
 def test_new_runs_are_judged_where_they_are_made(make_spec):
     made = run_matrix({0: make_spec(epochs=1)}, episodes=9)[0]
     (kept,) = (made.folder / "evaluations").iterdir()
@@ -109,7 +95,7 @@ def test_new_runs_are_judged_where_they_are_made(make_spec):
 def test_serial_threads_are_as_asked_and_as_before_afterwards(make_spec, monkeypatch):
     before, seen = torch.get_num_threads(), []
     monkeypatch.setattr(jobs, "run", lambda spec: seen.append(torch.get_num_threads()))
-    make_runs([make_spec()], threads=before + 1)
+    run_matrix({0: make_spec()}, threads=before + 1)
     assert seen == [before + 1]
     assert torch.get_num_threads() == before
 
@@ -126,13 +112,16 @@ def test_a_thousand_specs_look_at_their_data_once(make_spec, monkeypatch):
 
 
 def test_the_environment_names_the_engine_and_arguments_go_before_it(monkeypatch):
-    assert engine_settings() == EngineSettings()
+    assert EngineSettings.find() == EngineSettings()
     monkeypatch.setenv("FEWSHOT_ENGINE", "ray")
     monkeypatch.setenv("FEWSHOT_THREADS", "3")
+    monkeypatch.setenv("FEWSHOT_GPUS", "0.5")
     monkeypatch.setenv("RAY_ADDRESS", "auto")
-    assert engine_settings() == EngineSettings(engine="ray", threads=3, address="auto")
-    assert engine_settings(threads=2).threads == 2
-    assert engine_settings(engine="serial") == EngineSettings(threads=3)  # has no use for Ray's
+    expected = EngineSettings(engine="ray", threads=3, gpus=0.5, address="auto")
+    assert EngineSettings.find() == expected
+    assert EngineSettings.find(threads=2).threads == 2
+    # Serial has no use for Ray's.
+    assert EngineSettings.find(engine="serial") == EngineSettings(threads=3)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +130,8 @@ def test_the_environment_names_the_engine_and_arguments_go_before_it(monkeypatch
         ({"engine": "rai"}, "engine='rai': Input should be 'serial' or 'ray'"),
         ({"engine": "serial", "gpus": 2}, "only engine 'ray' uses gpus: leave it out"),
         ({"engine": "ray", "threads": 0}, "threads=0: Input should be greater than"),
-        ({"storage": "s3://a"}, "only engine 'ray' uses storage: leave it out"),
+        ({"address": "a:1"}, "only engine 'ray' uses address: leave it out"),
         ({"thraeds": 2}, "unknown parameter 'thraeds' .did you mean 'threads'"),
-        ({"engine": "ray", "storage": "nowhere://x"}, "storage nowhere://x cannot be used"),
         ({"engine": "ray", "address": "127.0.0.1:1"}, "no Ray cluster at 127.0.0.1:1 .*: start"),
     ],
 )
@@ -219,6 +207,5 @@ def test_a_run_that_no_machine_can_take_is_refused(given, message):
         _share(FOUR_GPUS, 1, EngineSettings(engine="ray", **given))
 
 
-def test_without_a_device_to_train_on_no_gpu_is_asked_for(monkeypatch):
-    monkeypatch.setenv("FEWSHOT_DEVICE", "cpu")
+def test_without_a_device_to_train_on_no_gpu_is_asked_for():
     assert _share(FOUR_GPUS, 8, EngineSettings(engine="ray")) == (0, 1)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from pandas.testing import assert_frame_equal
 
+from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.engines import ray as engine
 from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import RESULT, run_folder
@@ -143,19 +144,7 @@ def test_a_command_joins_by_address_and_ends_with_one_line(here, make_spec, proj
     assert settings["runs"].tolist() == [run_folder(Spec.check(base | {"lr": 0.001})).name]
 
 
-def test_without_a_shared_folder_runs_come_and_go_through_a_storage(
-    here, make_spec, project, elsewhere, monkeypatch
-):
-    """Who asks next finds them there, and needs no Ray."""
+def test_a_machine_that_does_not_share_the_folder_is_told_of(here, make_spec, project, monkeypatch):
     monkeypatch.setattr(engine, "project_root", lambda: project / "worker")
-    specs = {seed: make_spec(epochs=2, seed=seed) for seed in range(2)}
-    how = HOW | {"storage": f"file://{project}/storage"}
-    made = run_matrix(specs, **how, episodes=9)
-    assert all((one.folder / "evaluations").is_dir() for one in made.values())
-    for one in made.values():
-        stored = {path.name for path in (project / "storage" / one.folder.name).iterdir()}
-        assert stored == {path.name for path in one.folder.iterdir()}
-    elsewhere()
-    monkeypatch.setattr(engine, "_connect", lambda address: pytest.fail("nothing is to be made"))
-    again = run_matrix(specs, **how)
-    assert_same(made, again)
+    with pytest.raises(InputError, match="a machine that does not share the folder"):
+        run_matrix({0: make_spec(epochs=1)}, **HOW)

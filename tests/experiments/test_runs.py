@@ -19,7 +19,6 @@ from fewshot_lib.data.bank import data_identity
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import runs
 from fewshot_lib.experiments.folders import DATA
-from fewshot_lib.experiments.matrix import run_matrix
 from fewshot_lib.experiments.runs import RESULT, SPEC, Run, bank_for, run
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.checkpoints import HISTORY, STATE, WEIGHTS
@@ -202,19 +201,6 @@ def test_features_are_computed_once_and_banks_shared(make_spec):
     assert made.features("val") is made.features("val")
     assert bank_for(made.spec, "val") is bank_for(make_spec(lr=1.0), "val")
     assert len(made.features("val").raw) == len(bank_for(made.spec, "val").labels)
-
-
-def test_a_matrix_keeps_its_keys(make_spec):
-    specs = {1: make_spec(epochs=1), (1, "a"): make_spec(epochs=1, seed=1)}
-    runs = run_matrix(specs)
-    assert {key: made.spec for key, made in runs.items()} == specs
-    assert all(made == run(specs[key]) for key, made in runs.items())
-
-
-def test_an_unknown_engine_is_refused(make_spec):
-    with pytest.raises(InputError, match="engine='seriell': Input should be 'serial' or 'ray'"):
-        run_matrix({"a": make_spec()}, engine="seriell")
-    assert not runs_folder().exists()
 
 
 def test_too_few_images_are_named_before_anything_is_trained(make_spec):

@@ -8,7 +8,6 @@ import torch
 from filelock import FileLock
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.engines.storage import Storage
 from fewshot_lib.experiments.runs import bank_for, data_params, look_at_data, run, run_folder
 from fewshot_lib.files import cache_folder
 from fewshot_lib.spec.parameters import Spec
@@ -19,26 +18,19 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run_names(specs: Iterable[Spec]) -> list[str]:
-    """The name of each spec's run; the data is looked at once, however many specs share it.
-
-    Raises:
-        InputError: the data of a spec cannot be found.
-    """
+    """The name of each spec's run; the data is looked at once, however many specs share it."""
     specs = list(specs)
     for spec in {data_params(spec): spec for spec in specs}.values():
         look_at_data(spec)
     return [run_folder(spec).name for spec in specs]
 
 
-def attempt(
-    name: str, spec: Spec, episodes: int, threads: int | None, storage: str | None = None
-) -> Exception | None:
+def attempt(name: str, spec: Spec, episodes: int, threads: int | None) -> Exception | None:
     """Make the run, come what may.
 
     Args:
         episodes: if not 0, the run is also judged on so many of the report's episodes.
         threads: of PyTorch; None leaves them as they are.
-        storage: where the finished run is put too.
 
     Returns:
         What went wrong, in one line: an ``InputError``, an ``OSError`` if the disk is full, else a
@@ -49,28 +41,21 @@ def attempt(
     try:
         if run_folder(spec).name != name:
             raise InputError(
-                "the worker has other data or another version of this project: "
-                "give all of them the same"
+                "a worker has other data or another version of this project: give all the same"
             )
-        _decode_images(spec)
+        # Images are decoded by one process while the others wait.
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with FileLock(cache_folder() / ".lock"):
+            for split in ("train", "val"):
+                bank_for(spec, split)
         made = run(spec)
         if episodes:
             made.evaluate(episodes)
-        if storage:
-            Storage(storage).put(made.folder)
     except Exception as error:
         return _portable(error)
     finally:
         torch.set_num_threads(before)
     return None
-
-
-def _decode_images(spec: Spec) -> None:
-    """Have the run's images decoded, by one process while the others wait."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with FileLock(cache_folder() / ".lock"):
-        for split in ("train", "val"):
-            bank_for(spec, split)
 
 
 def _portable(error: Exception) -> Exception:
@@ -86,12 +71,10 @@ def _portable(error: Exception) -> Exception:
 
 
 def raise_failures(specs: Mapping[str, Spec], errors: Mapping[str, Exception | None]) -> None:
-    """One error for all runs that failed, if any did; both arguments are by name.
+    """One error for all runs that failed, if any did: of the gravest one's kind.
 
-    Raises:
-        InputError: all of them failed for wrong input.
-        OSError: the disk is full.
-        RuntimeError: something else.
+    Args:
+        specs, errors: by name of the run; errors as of ``attempt``.
     """
     failed = {name: error for name, error in errors.items() if error}
     if not failed:
@@ -102,6 +85,5 @@ def raise_failures(specs: Mapping[str, Spec], errors: Mapping[str, Exception | N
     words = [f"{run_title(specs[name])} ({name}): {error}" for name, error in failed.items()]
     more = f"; and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
     start = f"{len(failed)} of {len(specs)} runs failed, the others are complete"
-    message = f"{start}: {'; '.join(words[:_NAMED])}{more}"
-    full = isinstance(worst, OSError)
-    raise (OSError(worst.errno, message) if full else type(worst)(message)) from worst
+    number = [worst.errno] if isinstance(worst, OSError) else []
+    raise type(worst)(*number, f"{start}: {'; '.join(words[:_NAMED])}{more}") from worst

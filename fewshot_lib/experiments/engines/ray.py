@@ -1,8 +1,7 @@
 """Runs as tasks of Ray (extra ``cluster``): on this machine, or on a cluster.
 
-Tasks work in the project's folder, at the same path on every machine. If machines do not share it,
-finished runs go to a storage and come from there. A run whose process is lost goes on after its
-last epoch; where its folder is out of reach, on another machine, it starts anew.
+Tasks work in the project's folder, which all machines share, at the same path. A run whose process
+or machine is lost goes on after its last epoch.
 """
 
 import contextlib
@@ -16,7 +15,7 @@ from typing import Any
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.engines.jobs import attempt
 from fewshot_lib.experiments.engines.settings import EngineSettings
-from fewshot_lib.experiments.engines.storage import Storage
+from fewshot_lib.experiments.folders import RESULT
 from fewshot_lib.files import project_root, runs_folder
 from fewshot_lib.learning.checkpoints import HISTORY
 from fewshot_lib.progress import Progress
@@ -28,27 +27,68 @@ _PATIENCE = 10  # seconds until a cluster that does not answer is given up
 _OBJECTS = 100 * 2**20  # bytes for what tasks hand over: a few words each
 _QUIET = {"logging_level": "ERROR", "log_to_driver": False}
 
-_Errors = dict[str, Exception | None]
 
-
-def make_all(specs: Mapping[str, Spec], episodes: int, settings: EngineSettings) -> _Errors:
-    """What went wrong with each run, by its name; None if all is well.
+def make_all(
+    specs: Mapping[str, Spec], episodes: int, settings: EngineSettings
+) -> dict[str, Exception | None]:
+    """Hand all runs to Ray, wait for them and show how many of their epochs are done.
 
     Args:
         specs: by name of the run.
         episodes: as of ``jobs.attempt``.
+
+    Returns:
+        What went wrong with each run, by its name; None if all is well.
     """
-    if not settings.storage:
-        return _make_on(_connect(settings.address), specs, episodes, settings)
-    storage = Storage(settings.storage)
-    todo = {n: spec for n, spec in specs.items() if not storage.fetch(runs_folder() / n)}
-    if not todo:
-        return {}
-    errors = _make_on(_connect(settings.address), todo, episodes, settings)
-    for name, error in errors.items():
-        if error is None:
-            storage.fetch(runs_folder() / name)
+    ray = _connect(settings.address)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus, threads = _share(nodes, len(specs), settings)
+    device = os.environ.get("FEWSHOT_DEVICE") or ("auto" if gpus else "cpu")
+    environment = {"FEWSHOT_ROOT": str(project_root().resolve()), "FEWSHOT_DEVICE": device}
+    # A process that ends after its run gives back what CUDA holds; without a GPU it is kept, since
+    # starting one takes longer than a small run.
+    options = {"num_cpus": threads, "num_gpus": gpus, "max_calls": 1 if gpus else 0}
+    make = ray.remote(**options, max_retries=_RETRIES)(_make)
+    waiting = {make.remote(environment, n, s, episodes, threads): n for n, s in specs.items()}
+    total = sum(spec.epochs for spec in specs.values())
+    progress = Progress(f"{len(specs)} runs on Ray", total, 1, sum(map(_epochs_done, specs)))
+    errors = {}
+    try:
+        while waiting:
+            for reference in ray.wait([*waiting], timeout=_POLL)[0]:
+                name = waiting.pop(reference)
+                errors[name] = _error_of(ray, reference, name)
+            done = sum(s.epochs if n in errors else _epochs_done(n) for n, s in specs.items())
+            progress.say(done, f"{len(errors)} complete")
+    finally:
+        for reference in waiting:
+            ray.cancel(reference, force=True)
     return errors
+
+
+def _make(environment: dict[str, str], *arguments: Any) -> Exception | None:
+    """The task: make one run, on whatever machine it is; arguments as of ``attempt``."""
+    os.environ.update(environment)
+    return attempt(*arguments)
+
+
+def _error_of(ray: ModuleType, reference: Any, name: str) -> Exception | None:
+    try:
+        error = ray.get(reference)
+    except ray.exceptions.RayError as lost:
+        reason = str(lost).strip().splitlines()[0]
+        return RuntimeError(f"lost {_RETRIES + 1} times: {type(lost).__name__}: {reason}")
+    if error is None and not (runs_folder() / name / RESULT).exists():
+        return InputError(f"made on a machine that does not share the folder {runs_folder()}")
+    return error
+
+
+def _epochs_done(name: str) -> int:
+    """Epochs of a run that is being made."""
+    try:
+        return (runs_folder() / name / HISTORY).read_text("utf-8").count("\n") - 1
+    except OSError:
+        return 0
 
 
 def _connect(address: str | None) -> ModuleType:
@@ -96,48 +136,13 @@ def _start(ray: ModuleType) -> None:
     """Start Ray for this process alone, with its cores and GPUs."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_task_oom_retries", str(_RETRIES))  # else for ever
-    options = {
-        "address": "local",
-        # Ray itself counts cores that a batch system has not given to this process.
-        "num_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "include_dashboard": False,
-        "object_store_memory": _OBJECTS,
-    }
+    options = {"address": "local", "include_dashboard": False, "object_store_memory": _OBJECTS}
+    if hasattr(os, "sched_getaffinity"):  # Ray counts cores that are not given to this process
+        options["num_cpus"] = len(os.sched_getaffinity(0))
     try:
         ray.init(**options, **_QUIET)
     except Exception:  # Ray gives itself 30 seconds, too few where the disk is slow at first
         ray.init(**options, **_QUIET)
-
-
-def _make_on(
-    ray: ModuleType, specs: Mapping[str, Spec], episodes: int, settings: EngineSettings
-) -> _Errors:
-    """Hand all runs to Ray, wait for them and show how many of their epochs are done."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    gpus, threads = _share(nodes, len(specs), settings)
-    device = os.environ.get("FEWSHOT_DEVICE") or ("auto" if gpus else "cpu")
-    environment = {"FEWSHOT_ROOT": str(project_root().resolve()), "FEWSHOT_DEVICE": device}
-    # A process that ends after its run gives back what CUDA holds; without a GPU it is kept, since
-    # starting one takes longer than a small run.
-    options = {"num_cpus": threads, "num_gpus": gpus, "max_calls": 1 if gpus else 0}
-    make = ray.remote(**options, max_retries=_RETRIES)(_make)
-    waiting = {
-        make.remote(environment, name, spec, episodes, threads, settings.storage): name
-        for name, spec in specs.items()
-    }
-    total = sum(spec.epochs for spec in specs.values())
-    progress = Progress(f"{len(specs)} runs on Ray", total, 1, sum(map(_epochs_done, specs)))
-    errors: _Errors = {}
-    try:
-        while waiting:
-            for reference in ray.wait([*waiting], timeout=_POLL)[0]:
-                errors[waiting.pop(reference)] = _error_of(ray, reference)
-            done = sum(s.epochs if n in errors else _epochs_done(n) for n, s in specs.items())
-            progress.say(done, f"{len(errors)} complete")
-    finally:
-        for reference in waiting:
-            ray.cancel(reference, force=True)
-    return errors
 
 
 def _share(
@@ -162,25 +167,3 @@ def _share(
     cores = [int(node["CPU"]) for node in fitting]
     at_once = min(n_runs, sum(n["GPU"] for n in fitting) // gpus) if gpus else n_runs
     return gpus, settings.threads or int(max(1, min(*cores, sum(cores) // at_once)))
-
-
-def _epochs_done(name: str) -> int:
-    """Epochs of a run that is being made; none if it is on a machine that shares no folder."""
-    try:
-        return (runs_folder() / name / HISTORY).read_text("utf-8").count("\n") - 1
-    except OSError:
-        return 0
-
-
-def _error_of(ray: ModuleType, reference: Any) -> Exception | None:
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayError as error:
-        reason = str(error).strip().splitlines()[0]
-        return RuntimeError(f"lost {_RETRIES + 1} times: {type(error).__name__}: {reason}")
-
-
-def _make(environment: dict[str, str], *arguments: Any) -> Exception | None:
-    """The task: make one run, on whatever machine it is; arguments as of ``attempt``."""
-    os.environ.update(environment)
-    return attempt(*arguments)
