@@ -20,7 +20,7 @@ from fewshot_lib.networks.calibration import calibrate
 _PIXELS_AT_ONCE = {"cpu": 60_000, "cuda": 4_000_000}
 _FEATURES_AT_ONCE = 4096
 _EPISODES_AT_ONCE = 64
-FAKES_AT_ONCE = 20_000
+FAKES_AT_ONCE = 4000  # with 1,024 hidden values each they stay near a CPU's cache
 
 
 class Features(NamedTuple):

@@ -14,22 +14,25 @@ def linear_classifier(
 
     The mean cross entropy plus ``decay / 2`` times the weights' square is minimised by Newton's
     steps with a bound in place of the second derivative, ``(X'X / n) / 2 + decay``, which is the
-    same for all classes and steps: it is factorised once and no step goes too far (Boehning 1992).
-    Nesterov's momentum shortens the way.
+    same for all classes and steps: it is inverted once and no step goes too far (Boehning 1992).
+    Nesterov's momentum shortens the way. The weights are sums of features: where there are fewer
+    features than dimensions the shares in these sums take the same steps with ``XX'``.
 
     Args:
         features: of length 1 at most, ``(..., n_way, n, d)``, n of each class.
     """
     n_way, n = features.shape[-3:-1]
     x = features.flatten(-3, -2)
-    basis = torch.linalg.qr(x.mT).Q if x.shape[-1] > x.shape[-2] else None
-    x = x if basis is None else x @ basis  # weights are sums of features: no others are needed
-    truth = torch.eye(n_way, device=x.device).repeat_interleave(n, dim=0)
-    bound = x.mT @ x / (2 * len(truth)) + decay * torch.eye(x.shape[-1], device=x.device)
-    factor = torch.linalg.cholesky(bound)
-    weights = ahead = x.new_zeros(*x.shape[:-2], x.shape[-1], n_way)
+    few = x.shape[-2] <= x.shape[-1]
+    gram = x @ x.mT if few else x.mT @ x
+    truth = torch.eye(n_way, device=x.device).repeat_interleave(n, dim=1)
+    bound = gram / (2 * n_way * n) + decay * torch.eye(gram.shape[-1], device=x.device)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(bound))
+    weights = ahead = x.new_zeros(*x.shape[:-2], n_way, gram.shape[-1])
     for step in range(n_steps):
-        slope = x.mT @ ((x @ ahead).softmax(-1) - truth) / len(truth) + decay * ahead
-        last, weights = weights, ahead - torch.cholesky_solve(slope, factor)
+        logits = ahead @ (gram if few else x.mT)
+        slope = (logits.softmax(-2) - truth) / (n_way * n)
+        slope = (slope if few else slope @ x) + decay * ahead
+        last, weights = weights, ahead - slope @ inverse
         ahead = weights + step / (step + 3) * (weights - last)
-    return F.normalize((weights if basis is None else basis @ weights).mT, dim=-1)
+    return F.normalize(weights @ x if few else weights, dim=-1)
