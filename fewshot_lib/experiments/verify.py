@@ -44,8 +44,11 @@ def recompute(
     in_order = sorted(accuracies, key=lambda pair: pair[1]["run"])
     for name, group in groupby(in_order, key=lambda pair: pair[1]["run"]):
         run = _load_run(report, name, data_dir)  # lets go of the features of the run before
+        problems = {}  # several notebooks quote the same accuracy
         for notebook, entry in group:
-            problem = _difference(entry, run)
+            if (key := str(entry)) not in problems:
+                problems[key] = _difference(entry, run)
+            problem = problems[key]
             yield problem and f"{notebook}, run {name}, {_words(entry)}: {problem}"
 
 
