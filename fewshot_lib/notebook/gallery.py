@@ -1,45 +1,29 @@
 """What an accuracy means: the worst, a typical and the best test episode, image by image."""
 
-import base64
-import hashlib
-import io
-from html import escape
+from typing import Any
 
 import torch
-from IPython.display import display
-from PIL import Image
 
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.learning.evaluation import Evaluation, logits
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.notebook.classes import class_words
-from fewshot_lib.notebook.style import asset
+from fewshot_lib.notebook.interactive import data_uri, html_figure, picture, show_html
 
-_SUPPORTS, _QUERIES = 5, 5  # images of a class that are shown
+_SHOWN = 5  # supports of a class, and queries
 _LARGEST = 56  # pixels of an image at most
 _PICTURES = 180  # images on the page at most, in all episodes together
 _QUALITY = 80  # of JPEG
 
 
 def show_episodes(run: Run, n_episodes: int, caption: str = "") -> None:
-    """Display the worst, a typical and the best episode of ``run.evaluate(n_episodes)``.
-
-    Args:
-        caption: printed below them.
-    """
+    """Display the worst, a typical and the best episode of ``run.evaluate(n_episodes)``."""
     evaluation = run.evaluate(n_episodes)
     chosen = _worst_typical_best(evaluation.accuracies)
     shares = _probabilities(run, evaluation, list(chosen.values()))
-    html = _gallery(evaluation, bank_for(run.spec, "val"), chosen, shares, caption)
-    display({"text/html": html, "text/plain": _in_words(evaluation, chosen)}, raw=True)
-
-
-def _in_words(evaluation: Evaluation, chosen: dict[str, int]) -> str:
-    shares = (
-        f"{title.lower()} {100 * evaluation.accuracies[i]:.0f} %" for title, i in chosen.items()
-    )
-    return f"Supports, queries and answers of test episodes: {', '.join(shares)} right."
+    html = gallery(evaluation, bank_for(run.spec, "val"), chosen, shares, caption)
+    show_html(html, _in_words(evaluation, chosen))
 
 
 def _worst_typical_best(accuracies: torch.Tensor) -> dict[str, int]:
@@ -50,7 +34,7 @@ def _worst_typical_best(accuracies: torch.Tensor) -> dict[str, int]:
 
 
 def _probabilities(run: Run, evaluation: Evaluation, chosen: list[int]) -> torch.Tensor:
-    """The probability of what was predicted for every query, softmax over the prototypes.
+    """The probability of every prediction ``(n_chosen, n_way, n_query)``, over the prototypes.
 
     The noise of an evaluation is one stream over its episodes: where a method hallucinates, all
     episodes up to the last chosen one are judged once more, so that each meets its own noise.
@@ -58,9 +42,6 @@ def _probabilities(run: Run, evaluation: Evaluation, chosen: list[int]) -> torch
     Args:
         evaluation: of ``run.evaluate`` on validation classes.
         chosen: positions of episodes.
-
-    Returns:
-        ``(n_chosen, n_way, n_query)``.
     """
     n_aug = run.spec.n_aug_test
     _, n_way, n_query = evaluation.predictions.shape
@@ -76,105 +57,67 @@ def _probabilities(run: Run, evaluation: Evaluation, chosen: list[int]) -> torch
     return shares.gather(-1, predicted).view(len(chosen), n_way, n_query)
 
 
-def _gallery(
+def gallery(
     evaluation: Evaluation,
     bank: ImageBank,
     chosen: dict[str, int],
     shares: torch.Tensor,
     caption: str = "",
 ) -> str:
-    """The episodes as a ``<figure>``; the same episodes, the same text.
+    """Episodes as HTML: images by class, queries with their answers, wrong ones first.
 
     Args:
         chosen: title to the episode's position.
-        shares: what ``_probabilities`` gives for them.
+        shares: probabilities of their predictions ``(n_chosen, n_way, n_query)``.
     """
     _, n_way, n_query = evaluation.predictions.shape
-    supports = min(_SUPPORTS, evaluation.episodes.shape[-1] - n_query)
     per_class = _PICTURES // (len(chosen) * n_way)
-    queries = max(1, min(_QUERIES, n_query, per_class - supports))
-    parts = [
-        _episode_html(title, evaluation, i, bank, own, supports, queries)
-        for (title, i), own in zip(chosen.items(), shares, strict=True)
-    ]
-    body = "".join(parts)
-    name = "episodes-" + hashlib.sha256(body.encode()).hexdigest()[:10]
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    look = asset("gallery.css").replace("&", f"#{name}")
-    alt = escape(_in_words(evaluation, chosen))
-    return (
-        f'<figure class="interactive" id="{name}" data-alt="{alt}">'
-        f"<style>{look}</style>{body}{below}</figure>"
-    )
+    n_support = min(_SHOWN, evaluation.episodes.shape[-1] - n_query)
+    n_shown = max(1, min(_SHOWN, per_class - n_support))
+    episodes = []
+    for (title, i), own_shares in zip(chosen.items(), shares, strict=True):
+        classes = _classes(evaluation, i, bank, own_shares, n_support, n_shown)
+        right, n = int(evaluation.correct[i].sum()), n_way * n_query
+        counts = {"right": right, "n": n, "percent": f"{100 * right / n:.0f} %"}
+        episodes.append({"title": title, **counts, "classes": classes})
+    return html_figure("gallery", _in_words(evaluation, chosen), caption, episodes=episodes)
 
 
-def _episode_html(
-    title: str,
+def _in_words(evaluation: Evaluation, chosen: dict[str, int]) -> str:
+    shares = {title: 100 * float(evaluation.accuracies[i]) for title, i in chosen.items()}
+    words = ", ".join(f"{title.lower()} {share:.0f} %" for title, share in shares.items())
+    return f"Supports, queries and answers of test episodes: {words} right."
+
+
+def _classes(
     evaluation: Evaluation,
     i: int,
     bank: ImageBank,
     shares: torch.Tensor,
-    supports: int,
-    queries: int,
-) -> str:
-    """One episode: a heading that counts, then a row for each class."""
-    episode, predictions = evaluation.episodes[i], evaluation.predictions[i]
-    n_query = predictions.shape[-1]
+    n_support: int,
+    n_shown: int,
+) -> list[dict[str, Any]]:
+    """What the template shows of each class of episode ``i``: at most so many of its images."""
+
+    def source(image: torch.Tensor) -> str:
+        return data_uri(picture(bank, int(image), _LARGEST), _QUALITY)
+
+    episode, correct = evaluation.episodes[i], evaluation.correct[i]
+    n_query = correct.shape[1]
     words = class_words(bank)
     names = [words[bank.class_names[label]] for label in bank.labels[episode[:, 0]]]
-    right = int(evaluation.correct[i].sum())
-    rows = [
-        _class_row(bank, names, k, row[:supports], row[-n_query:], predicted, own, queries)
-        for k, (row, predicted, own) in enumerate(zip(episode, predictions, shares, strict=True))
-    ]
-    heading = f"{title} episode: {right} of {predictions.numel()} right"
-    share = f"{100 * right / predictions.numel():.0f} %"
-    return f'<section><p class="title"><b>{heading}</b> ({share})</p>{"".join(rows)}</section>'
-
-
-def _class_row(
-    bank: ImageBank,
-    names: list[str],
-    k: int,
-    supports: torch.Tensor,
-    queries: torch.Tensor,
-    predictions: torch.Tensor,
-    shares: torch.Tensor,
-    shown: int,
-) -> str:
-    """One class of an episode: its name and count, supports, and some queries, wrong ones first."""
-    name, correct = escape(names[k]), predictions == k
-    order = correct.long().argsort(stable=True)[:shown].tolist()
-    left = "".join(f'<img src="{_picture(bank, i)}" alt="support of {name}">' for i in supports)
-    right = "".join(
-        _answer(_picture(bank, queries[q]), names, k, int(predictions[q]), float(shares[q]))
-        for q in order
-    )
-    count = f"{int(correct.sum())} of {len(correct)} right"
-    return (
-        f'<div class="class"><div class="name">{name} <small>{count}</small></div>'
-        f'<div class="support">{left}</div><div class="query">{right}</div></div>'
-    )
-
-
-def _answer(source: str, names: list[str], true: int, predicted: int, share: float) -> str:
-    """A query in its frame, with a sign, the answer and the answer's probability."""
-    right, name = predicted == true, escape(names[predicted])
-    sign, kind = ("✓", "right") if right else ("✗", "wrong")
-    percent = f"{100 * share:.0f} %"
-    alt = f"query of {escape(names[true])}, {kind}: {name}, {percent}"
-    words = percent if right else f'{percent}<span class="as">{name}</span>'
-    return (
-        f'<div class="{kind}" title="{alt}"><img src="{source}" alt="{alt}">'
-        f"<span><b>{sign}</b> {words}</span></div>"
-    )
-
-
-def _picture(bank: ImageBank, i: int | torch.Tensor) -> str:
-    """An image of the bank as a data URI."""
-    image = Image.fromarray(bank.images[int(i)].permute(1, 2, 0).contiguous().numpy())
-    if image.width > _LARGEST:
-        image = image.resize((_LARGEST, _LARGEST), Image.Resampling.BOX)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    found = []
+    for k, images in enumerate(episode):
+        queries = [
+            {
+                "source": source(images[q - n_query]),
+                "right": bool(correct[k, q]),
+                "answer": names[evaluation.predictions[i, k, q]],
+                "percent": f"{100 * float(shares[k, q]):.0f} %",
+            }
+            for q in correct[k].long().argsort(stable=True)[:n_shown].tolist()
+        ]
+        supports = [source(image) for image in images[:n_support]]
+        counts = {"right": int(correct[k].sum()), "n": n_query}
+        found.append({"name": names[k], **counts, "supports": supports, "queries": queries})
+    return found

@@ -17,6 +17,7 @@ from matplotlib.font_manager import get_font
 
 WIDTH = 8.0  # inches, the text width of the report
 SCREEN_DPI = 100
+ASSETS = Path(__file__).parent / "assets"
 _LARGEST_SVG = 150_000  # bytes; a larger drawing is shown as pixels if these are fewer
 
 # Told apart by readers with colour-blindness, and dark enough for lines and text on white.
@@ -28,16 +29,8 @@ METHODS = {
 }
 OTHERS = ["#3d3d3d", "#d1335b", "#16808c", "#8a5a2b", "#6a51a3", "#5f7d1f"]  # settings compared
 _QUANTITY = ["#c2592e", "#a01a58", "#2d1e6b"]  # from small to large values
-CLASSES = [
-    "#0173b2",
-    "#d55e00",
-    "#029e73",
-    "#cc78bc",
-    "#4d4d4d",
-    "#b8860b",
-    "#2a9aa8",
-    "#8a5a2b",
-]
+CLASSES = ["#0173b2", "#d55e00", "#029e73", "#cc78bc"]
+CLASSES += ["#4d4d4d", "#b8860b", "#2a9aa8", "#8a5a2b"]
 MARKERS = {"real": "x", "hallucinated": "^", "prototype": "*"}
 INK, QUIET, CHANCE = "#1d2430", "#5c6675", "#6b7280"  # text, lesser text, reference lines
 _FONTS = ["DejaVu Sans", "Verdana", "Segoe UI", "Helvetica", "Arial"]  # much alike in width
@@ -88,11 +81,21 @@ def label(name: str) -> str:
 
 def asset(name: str) -> str:
     """The text of a style sheet, script or drawing in this room's ``assets``."""
-    return (Path(__file__).parent / "assets" / name).read_text("utf-8")
+    return (ASSETS / name).read_text("utf-8")
+
+
+def need_alt(alt: str) -> None:
+    """Refuse a figure without a description for readers who cannot see it.
+
+    Raises:
+        ValueError: there is no alternative text.
+    """
+    if not alt.strip():
+        raise ValueError("a figure needs an alternative text: say what it shows")
 
 
 def show(figure: Figure, alt: str, caption: str = "") -> None:
-    """Display the figure with alternative text: as SVG if that is small or smaller than the PNG.
+    """Display the figure and close it: as SVG if that is small or smaller than the PNG.
 
     Args:
         alt: what the figure shows, for readers who cannot see it.
@@ -106,9 +109,8 @@ def show(figure: Figure, alt: str, caption: str = "") -> None:
 
 
 def mime_bundle(figure: Figure, alt: str, caption: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What ``show`` displays, which closes the figure: its data and its metadata by type."""
-    if not alt.strip():
-        raise ValueError("a figure needs an alternative text: say what it shows")
+    """What ``show`` displays: data and metadata by type."""
+    need_alt(alt)
     width = round(figure.get_figwidth() * SCREEN_DPI)
     data = svg(figure, salt=f"{alt} {caption}")
     size = len(data.encode())
@@ -125,10 +127,9 @@ def _bundle(
 
     A page takes the picture and its metadata, JupyterLab the HTML: it shows no captions.
     """
-    kind, source = (
-        ("image/svg+xml", data.encode()) if isinstance(data, str) else ("image/png", data)
-    )
-    look = "drawing" if isinstance(data, str) and "<image" not in data else "photograph"
+    drawing = isinstance(data, str)
+    kind, source = ("image/svg+xml", data.encode()) if drawing else ("image/png", data)
+    look = "drawing" if drawing and "<image" not in data else "photograph"
     page = (
         f"<style>{asset('figure.css')}</style>"
         f'<figure class="fewshot"><img class="{look}" alt="{escape(alt)}" width="{width}" '

@@ -6,11 +6,11 @@ from bs4 import BeautifulSoup
 
 from fewshot_lib.experiments.runs import bank_for, run
 from fewshot_lib.learning.evaluation import Evaluation, logits
-from fewshot_lib.notebook import gallery as module
+from fewshot_lib.notebook import interactive
 from fewshot_lib.notebook.gallery import (
-    _gallery,
     _probabilities,
     _worst_typical_best,
+    gallery,
     show_episodes,
 )
 
@@ -22,16 +22,13 @@ SURE = torch.tensor([[[0.9, 0.61, 0.8, 0.7, 0.52, 0.6], [0.99] * 6]])
 @pytest.fixture
 def soup(bank) -> BeautifulSoup:
     """One episode of classes a and b: two of a's six queries went to b."""
-    html = _gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Worst": 0}, SURE, "Below.")
+    html = gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Worst": 0}, SURE, "Below.")
     return BeautifulSoup(html, "html.parser")
 
 
 def test_worst_typical_and_best_are_told_by_their_accuracy():
     accuracies = torch.tensor([0.5, 0.2, 0.9, 0.6, 0.4])
     assert _worst_typical_best(accuracies) == {"Worst": 1, "Typical": 0, "Best": 2}
-
-
-def test_one_episode_is_all_three():
     assert _worst_typical_best(torch.tensor([0.5])) == {"Worst": 0, "Typical": 0, "Best": 0}
 
 
@@ -46,18 +43,15 @@ def test_wrong_answers_come_first_and_all_are_counted(soup):
 
 
 def test_answers_have_a_sign_the_class_and_the_probability(soup):
-    texts = [div.span.text for div in soup.select(".class")[0].select(".query > div")]
+    texts = [div.span.get_text() for div in soup.select(".class")[0].select(".query > div")]
     assert texts == ["✗ 61 %b", "✗ 52 %b", "✓ 90 %", "✓ 80 %", "✓ 70 %"]
     answers = [image["alt"] for image in soup.select(".query img")][1:3]
     assert answers == ["query of a, wrong: b, 52 %", "query of a, right: a, 90 %"]
 
 
-def test_the_figure_is_described(soup):
+def test_the_figure_and_every_image_are_described(soup):
     assert soup.figure["data-alt"].endswith("of test episodes: worst 83 % right.")
     assert soup.figcaption.text == "Below."
-
-
-def test_every_image_has_an_alternative_text(soup):
     images = soup.select("img")
     assert len(images) == 2 * (1 + 5)
     assert all(image["alt"] and image["src"].startswith("data:image/jpeg") for image in images)
@@ -65,7 +59,7 @@ def test_every_image_has_an_alternative_text(soup):
 
 def test_names_are_escaped(bank):
     bank.class_names[:2] = ["<b>&", '"<i>']
-    html = _gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Best": 0}, SURE, "<u>")
+    html = gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Best": 0}, SURE, "<u>")
     soup = BeautifulSoup(html, "html.parser")
     assert not soup.select("i, u")
     assert soup.select(".query img")[0]["alt"] == 'query of <b>&, wrong: "<i>, 61 %'
@@ -76,7 +70,7 @@ def test_many_ways_show_fewer_images_of_each(make_bank):
     episodes = (12 * torch.arange(n).unsqueeze(1) + torch.arange(12)).expand(3, -1, -1)
     predictions = torch.zeros(3, n, 11, dtype=torch.int64)
     chosen = {"Worst": 0, "Typical": 1, "Best": 2}
-    html = _gallery(Evaluation(episodes, predictions), bank, chosen, torch.ones(3, n, 11))
+    html = gallery(Evaluation(episodes, predictions), bank, chosen, torch.ones(3, n, 11))
     assert len(BeautifulSoup(html, "html.parser").select("img")) == 3 * n * 3
     assert len(html.encode()) < 400_000
 
@@ -108,7 +102,7 @@ def test_probabilities_are_a_softmax_over_prototypes(make_spec):
 @pytest.mark.usefixtures("project")
 def test_a_run_s_episodes_are_shown(make_spec, monkeypatch):
     made, shown = run(make_spec(epochs=1)), []
-    monkeypatch.setattr(module, "display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr(interactive, "display", lambda data, raw: shown.append(data))
     show_episodes(made, 20, caption="Three episodes.")
     soup = BeautifulSoup(shown[0]["text/html"], "html.parser")
     accuracies = made.evaluate(20).accuracies

@@ -1,6 +1,7 @@
 (() => {
 const figure = document.currentScript.closest("figure"), tip = figure.querySelector(".tip");
-const [picture, words] = tip.children, names = NAMES;
+const [picture, words] = tip.children, MARGIN = 14;
+const names = [...figure.querySelectorAll(".k span")].map(name => name.textContent);
 const all = [...figure.querySelectorAll("use")];
 const place = mark => [+mark.getAttribute("x"), +mark.getAttribute("y")];
 const first = new Map(all.map(mark => [mark, place(mark)]));
@@ -13,8 +14,9 @@ const pointable = svg => {  // all, or those of the ticked classes
 const fit = svg => [0, 1].forEach(axis => {  // what is shown fills the panel
   const marks = seen(svg), at = mark => first.get(mark)[axis];
   const low = Math.min(...marks.map(at)), span = Math.max(...marks.map(at)) - low || 1;
+  const side = svg.viewBox.baseVal.width;
   marks.forEach(mark => mark.setAttribute(
-    "xy"[axis], MARGIN + (SIDE - 2 * MARGIN) * (at(mark) - low) / span));
+    "xy"[axis], MARGIN + (side - 2 * MARGIN) * (at(mark) - low) / span));
 });
 const show = mark => {
   const group = mark?.parentNode, i = mark?.dataset.i;
