@@ -3,20 +3,24 @@
 from fewshot_lib.networks import Discriminator, PrototypicalNet
 from fewshot_lib.notebook.listing import listing
 
+PROTOTYPICAL = """PrototypicalNet(
+  (extractor): Encoder(
+    (encoder): Sequential(
+      (0): ConvBlock(
+        (conv): Conv2d(3, 64, 3, padding=1) → BatchNorm2d(64) → ReLU() → MaxPool2d(2, stride=2)
+      )
+      (1-3): 3 x ConvBlock(
+        (conv): Conv2d(64, 64, 3, padding=1) → BatchNorm2d(64) → ReLU() → MaxPool2d(2, stride=2)
+      )
+    )
+  )
+  (mlp): MLP(
+    (enhance): Linear(1600, 400) → ReLU() → Linear(400, 1600) → Dropout(p=0.5)
+    (transform): ReLU() → Linear(1600, 1600)
+  )
+)"""
 
-def test_equal_blocks_appear_once():
-    text = listing(PrototypicalNet(32))
-    assert text.count("ConvBlock(") == 2
-    assert "(0): ConvBlock(" in text
-    assert "(1-3): 3 x ConvBlock(" in text
-    assert "(transform): Sequential(" in text
-    assert text.count("(") == text.count(")")
 
-
-def test_lines_fit_a_page_and_say_what_is_special():
-    text = listing(PrototypicalNet(84))
-    assert max(map(len, text.splitlines())) <= 80
-    assert "Conv2d(3, 64, kernel_size=(3, 3), padding=(1, 1))" in text
-    assert "ReLU()" in text
-    assert "Dropout(p=0.5)" in text
+def test_a_listing_is_short_and_says_what_is_special():
+    assert listing(PrototypicalNet(84)) == PROTOTYPICAL
     assert "LeakyReLU(negative_slope=0.2)" in listing(Discriminator(256))
