@@ -95,16 +95,16 @@ def photograph() -> tuple[dict, dict]:
 
 
 def drawings() -> Iterator[tuple[dict, dict]]:
-    """Two Matplotlib drawings with the same ids."""
+    """Two Matplotlib drawings with the same ids, the second in two panels."""
     with plt.rc_context({"svg.hashsalt": "same", "svg.fonttype": "none"}):
-        for title in ("one", "two"):
+        for title, cuts in (("one", []), ("two", [0.5])):
             figure, ax = plt.subplots(figsize=(8, 3))
             ax.plot([1, 2, 3], marker="o", clip_on=True)
             ax.set_title(title)
             buffer = io.StringIO()
             figure.savefig(buffer, format="svg")
             plt.close(figure)
-            about = {"alt": f"Drawing {title}", "caption": "A drawing.", "width": 800}
+            about = {"alt": f"Drawing {title}", "caption": "A drawing.", "width": 800, "cuts": cuts}
             yield {"image/svg+xml": buffer.getvalue()}, {"image/svg+xml": about}
 
 

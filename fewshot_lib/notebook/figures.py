@@ -75,7 +75,7 @@ def result(accuracies: Mapping[str, Mapping[str, Interval]]) -> Figure:
         accuracies: set of classes to accuracies by method; the first is drawn filled.
     """
     methods = list(next(iter(accuracies.values())))
-    figure, ax = plt.subplots(figsize=(0.8 * WIDTH, 0.6 + 0.34 * len(methods)))
+    figure, ax = plt.subplots(figsize=(0.6 * WIDTH, 0.6 + 0.34 * len(methods)))
     for i, (classes, by_method) in enumerate(accuracies.items()):
         for row, (name, accuracy) in enumerate(by_method.items()):
             colour = METHODS.get(name.removesuffix(CALIBRATED), INK)
@@ -93,7 +93,7 @@ def result(accuracies: Mapping[str, Mapping[str, Interval]]) -> Figure:
 
 def moves(arrows: Arrows) -> Figure:
     """Where hallucination moves prototypes: an arrow from each single shot to its mixed one."""
-    figure, ax = plt.subplots(figsize=(WIDTH, 4.2))
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.6))
     for i, name in enumerate(arrows.names):
         colour = CLASSES[i % len(CLASSES)]
         start, step = arrows.single[i], arrows.mixed[i] - arrows.single[i]
@@ -120,7 +120,7 @@ def seeds_and_means(
         x: what these values are, the axis' label.
         method: gives the bars' colour where ``judged`` is not by method.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, 3.0))
+    figure, ax = plt.subplots(figsize=(0.6 * WIDTH, 3.0))
     point = {"fmt": "o", "ms": 5, "capsize": 3, "lw": 1.4, "color": QUIET}
     for i, (value, evaluations) in enumerate(judged.items()):
         seeds = [100 * torch.tensor(e.accuracy[:2]) for e in evaluations.seeds]

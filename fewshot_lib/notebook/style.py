@@ -3,8 +3,9 @@
 import base64
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,16 +113,33 @@ def mime_bundle(figure: Figure, alt: str, caption: str) -> tuple[dict[str, Any],
     """What ``show`` displays: data and metadata by type."""
     need_alt(alt)
     width = round(figure.get_figwidth() * SCREEN_DPI)
-    data = svg(figure, salt=f"{alt} {caption}")
+    data, cuts = svg(figure, salt=f"{alt} {caption}"), _cuts(figure)
     size = len(data.encode())
     if size > _LARGEST_SVG and size > 4 / 3 * len(pixels := png(figure)):  # base64 takes a third
         data = pixels
     plt.close(figure)
-    return _bundle(data, width, alt, caption)
+    return _bundle(data, width, alt, caption, cuts)
+
+
+def _cuts(figure: Figure) -> list[float]:
+    """Where panels part that may stand below each other on a phone, as shares of the width.
+
+    Colour bars and grids of images stay with what they belong to.
+    """
+    spans: list[list[float]] = []
+    for left, right in sorted(tuple(ax.get_tightbbox().intervalx) for ax in figure.axes):
+        if spans and left < spans[-1][1]:
+            spans[-1][1] = max(right, spans[-1][1])
+        else:
+            spans.append([left, right])
+    width = figure.bbox.width
+    if any(ax.images for ax in figure.axes) or any(b - a < 0.2 * width for a, b in spans):
+        return []
+    return [round((a[1] + b[0]) / 2 / width, 4) for a, b in pairwise(spans)]
 
 
 def _bundle(
-    data: str | bytes, width: int, alt: str, caption: str
+    data: str | bytes, width: int, alt: str, caption: str, cuts: Sequence[float] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """An SVG or the bytes of a PNG with its words, and metadata by type.
 
@@ -136,8 +154,8 @@ def _bundle(
         f'src="data:{kind};base64,{base64.b64encode(source).decode()}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
-    about = {kind: {"alt": alt, "caption": caption, "width": width}}
-    return {kind: data, "text/html": page, "text/plain": alt}, about
+    about = {"alt": alt, "caption": caption, "width": width} | ({"cuts": cuts} if cuts else {})
+    return {kind: data, "text/html": page, "text/plain": alt}, {kind: about}
 
 
 def show_drawing(name: str, alt: str, caption: str = "") -> None:

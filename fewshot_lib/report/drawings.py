@@ -1,6 +1,9 @@
 """SVG drawings as parts of a page."""
 
 import re
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
 from xml.etree import ElementTree
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -14,8 +17,12 @@ class FigureError(ValueError):
     """A figure that a page cannot show to everybody."""
 
 
-def inline_svg(source: str, anchor: str, alt: str) -> str:
+def inline_svg(source: str, anchor: str, alt: str, cuts: Sequence[float] = ()) -> str:
     """A drawing as part of the page: as wide as its box, ids and styles its own, no scripts.
+
+    Args:
+        cuts: where it may be cut into panels that a narrow page shows below each other, as shares
+            of the width.
 
     Raises:
         FigureError: the SVG cannot be read.
@@ -33,7 +40,23 @@ def inline_svg(source: str, anchor: str, alt: str) -> str:
     if "viewBox" not in root.attrib and all(numbers):
         root.set("viewBox", f"0 0 {numbers[0][0]} {numbers[1][0]}")
     root.attrib |= {"role": "img", "aria-label": alt}
-    return ElementTree.tostring(root, encoding="unicode")
+    panels = _panels(root, f"{anchor}-drawing", cuts) if cuts and "viewBox" in root.attrib else ""
+    return ElementTree.tostring(root, encoding="unicode") + panels
+
+
+def _panels(root: ElementTree.Element, anchor: str, cuts: Sequence[float]) -> str:
+    """The same drawing in pieces; each looks at its part of the whole, which gets the anchor."""
+    whole = ElementTree.Element(f"{{{_SVG}}}g", {"id": anchor})
+    whole.extend(list(root))
+    root[:] = [whole]
+    x, y, width, height = map(float, root.get("viewBox").split())
+    pieces = "".join(
+        f'<svg viewBox="{x + left * width:g} {y:g} {(right - left) * width:g} {height:g}" '
+        f'style="--share:{right - left:g}"><use href="#{anchor}"/></svg>'
+        for left, right in pairwise([0, *cuts, 1])
+    )
+    alt = escape(root.get("aria-label"))
+    return f'<div class="panels" role="img" aria-label="{alt}">{pieces}</div>'
 
 
 def _rename_ids(root: ElementTree.Element, anchor: str) -> None:

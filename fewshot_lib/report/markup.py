@@ -195,7 +195,7 @@ def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers
     Args:
         kind: ``image/png``, ``image/jpeg`` or ``image/svg+xml``.
         data: base64, or the SVG document.
-        about: ``alt``, and if known ``caption`` and ``width`` in pixels.
+        about: ``alt``, and if known ``caption``, ``width`` in pixels and ``cuts`` into panels.
 
     Raises:
         FigureError: there is no alternative text, or the SVG cannot be read.
@@ -206,7 +206,7 @@ def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers
     name, anchor = numbers.next("Figure")
     width = f' style="--width:{float(about["width"]):g}px"' if about.get("width") else ""
     if kind == "image/svg+xml":
-        picture = inline_svg(data, anchor, alt)
+        picture = inline_svg(data, anchor, alt, about.get("cuts") or ())
     else:
         source = "".join(data.split())
         picture = f'<img src="data:{kind};base64,{source}" alt="{escape(alt)}">'

@@ -85,3 +85,15 @@ def test_labels_of_figures_hold_only_what_the_font_draws(recwarn):
     ]
     assert not [w for w in recwarn if "lyph" in str(w.message)]
     plt.close(figure)
+
+
+def test_panels_of_like_width_may_be_parted(shown):
+    def cuts(**layout) -> list[float] | None:
+        figure, axes = plt.subplots(1, 2, **layout)
+        axes[0].plot([1, 2])
+        style.show(figure, alt="two panels")
+        return shown.pop()[1]["image/svg+xml"].get("cuts")
+
+    (cut,) = cuts()
+    assert 0.4 < cut < 0.6
+    assert cuts(width_ratios=(9, 1)) is None

@@ -92,6 +92,22 @@ def test_what_is_wider_than_its_column_says_that_it_scrolls(browser, path):
             assert page.evaluate(WITHOUT_HINT) == []
 
 
+def test_panels_of_a_figure_stack_on_a_phone(browser, pages):
+    with opened(browser, pages["gallery"]) as page:
+        whole, panels = (
+            page.locator("#figure-3 .plate > svg"),
+            page.locator("#figure-3 .panels > svg"),
+        )
+        page.set_viewport_size(DESK)
+        assert whole.is_visible()
+        assert not panels.first.is_visible()
+        page.set_viewport_size(PHONE)
+        assert not whole.is_visible()
+        first, second = (panel.bounding_box() for panel in panels.all())
+        assert second["y"] >= first["y"] + first["height"]
+        assert first["x"] + first["width"] <= PHONE["width"]
+
+
 def test_every_link_within_the_page_and_every_citation_has_a_target(browser, path):
     with opened(browser, path) as page:
         missing = page.evaluate("""() => [...document.querySelectorAll("a[href^='#']")].filter(
