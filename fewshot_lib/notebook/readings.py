@@ -24,13 +24,15 @@ GUESS = math.log(2)  # binary cross entropy of a discriminator that answers one 
 
 
 def early_and_late(runs: Mapping[str, SeedRuns], early_epoch: int) -> str:
-    """Validation accuracies of all settings after an early and after the last epoch."""
+    """The best and the worst validation accuracy, after an early and after the last epoch."""
     last = next(iter(runs.values())).spec.epochs
-    early, late = (
-        ", ".join(f"{name}: {_percent(run.accuracy_at(epoch))}" for name, run in runs.items())
-        for epoch in (early_epoch, last)
-    )
-    return f"Validation accuracy here, after epoch {early_epoch}: {early}; after the last: {late}."
+    sentences = []
+    for epoch in (early_epoch, last):
+        found = [(run.accuracy_at(epoch).mean, name) for name, run in runs.items()]
+        best, *others = (f"{name} ({100 * mean:.1f} %)" for mean, name in sorted(found)[::-1])
+        behind = f" and {others[-1]} is last" if others else ""
+        sentences.append(f"After epoch {epoch}, {best} leads{behind}.")
+    return " ".join(sentences)
 
 
 def order(runs: Mapping[str, SeedRuns], expected: Sequence[str], early_epoch: int) -> str:
@@ -47,7 +49,8 @@ def order(runs: Mapping[str, SeedRuns], expected: Sequence[str], early_epoch: in
         (True, False): "the same order in the early epochs, but not at the end",
         (False, False): "another order",
     }[tuple(same)]
-    return f"Here it is {words}: {', '.join(found[0])} at first, {', '.join(found[1])} at last."
+    early, late = (", ".join(names) for names in found)
+    return f"Here it is {words}. Best first: {early} after epoch {early_epoch}, {late} at the end."
 
 
 def gap(few: SeedRuns, many: SeedRuns, early_epoch: int) -> str:

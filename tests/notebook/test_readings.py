@@ -18,10 +18,15 @@ def setting(*accuracies: float) -> SimpleNamespace:
     )
 
 
-def test_accuracies_are_told_early_and_late():
-    text = readings.early_and_late({"a": setting(0.2, 0.3), "b": setting(0.25, 0.5)}, 1)
-    assert "after epoch 1: a: 20.0 %, b: 25.0 %;" in text
-    assert "after the last: a: 30.0 %, b: 50.0 %." in text
+def test_the_best_and_the_worst_are_told_early_and_late():
+    runs = {"a": setting(0.3, 0.2), "b": setting(0.25, 0.5), "c": setting(0.2, 0.4)}
+    assert readings.early_and_late(runs, 1) == (
+        "After epoch 1, a (30.0 %) leads and c (20.0 %) is last. "
+        "After epoch 2, b (50.0 %) leads and a (20.0 %) is last."
+    )
+    assert readings.early_and_late({"a": setting(0.3, 0.2)}, 1) == (
+        "After epoch 1, a (30.0 %) leads. After epoch 2, a (20.0 %) leads."
+    )
 
 
 @pytest.mark.parametrize(
