@@ -1,9 +1,7 @@
 """One episode by hand: the logic apart, the controls without a browser, the notebook headless."""
 
-import io
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
@@ -19,7 +17,7 @@ from fewshot_lib.learning.evaluation import encode, predict
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import load_trained
 from fewshot_lib.notebook.explore import figures
-from fewshot_lib.notebook.explore.choices import Settings, finished_networks, images_for, small_spec
+from fewshot_lib.notebook.explore.choices import Settings, finished_networks, images_for
 from fewshot_lib.notebook.explore.episode import STEPS, Explorer
 from fewshot_lib.notebook.explore.panel import Panel
 from fewshot_lib.report.execute import run_notebook
@@ -133,14 +131,6 @@ def test_an_episode_that_cannot_be_filled_is_refused_and_the_old_one_kept(explor
     assert torch.equal(explorer.episode, before)
 
 
-def test_an_image_of_ones_own_is_classified_as_it_would_be_in_the_episode(explorer, tmp_path):
-    query = explorer.bank.images[explorer.episode[2, 3]]
-    Image.fromarray(query.permute(1, 2, 0).numpy()).save(tmp_path / "query.png")
-    shown, answer = explorer.classify_image(tmp_path / "query.png", 5)
-    assert torch.equal(shown.images[0], query)
-    assert torch.allclose(answer.distances[0, 0], explorer.classify(5).distances[2, 1], rtol=1e-3)
-
-
 def test_a_folder_gives_all_its_classes_to_a_network_that_learned_elsewhere(
     project, make_spec, class_folders
 ):
@@ -169,13 +159,6 @@ def test_settings_take_a_folder_as_it_is_pasted():
     assert Settings.check({}).data("glyphs", " ").images_per_class == 60
     with pytest.raises(InputError, match="needs its folder"):
         Settings.check({}).data("folder", " ")
-
-
-def test_the_small_network_takes_no_more_classes_than_there_are(project, data_dir):
-    settings = Settings.check({"image_size": 16, "images_per_class": 3})
-    spec = small_spec(settings, settings.data("mini_imagenet", str(data_dir)), "cosine")
-    assert (spec.n_way, spec.n_query, spec.distance) == (6, 2, "cosine")
-    assert (spec.n_way_test, spec.n_query_test) == (5, 2)
 
 
 def test_finished_runs_are_found_newest_first_and_damaged_ones_left_out(project, make_spec):
@@ -213,12 +196,12 @@ def test_the_heatmap_shows_every_distance_and_frames_the_nearest(explorer):
 
 
 @pytest.fixture
-def panel(project, data_dir) -> Panel:
-    """As the notebook makes it, on small images, its network trained in a second."""
+def panel(project, make_spec, data_dir) -> Panel:
+    """As the notebook makes it, on small images and a network of as small ones."""
+    run(make_spec(**HALLUCINATES, epochs=1))
     values = {"source": "mini_imagenet", "data_dir": str(data_dir), "image_size": 16}
-    values |= {"images_per_class": 8, "epochs": 1, "episodes": 2, "n_way": 3}
-    panel = Panel(Settings.check(values))
-    panel.net.value = "these"  # learns from the images chosen; loads and draws
+    panel = Panel(Settings.check(values | {"images_per_class": 8, "n_way": 3}))
+    panel.network()
     return panel
 
 
@@ -242,12 +225,6 @@ def test_controls_redraw_every_figure_with_its_description(panel):
     assert " of 16 right" in panel.result.value
 
 
-def test_a_network_is_trained_for_a_new_distance(panel):
-    panel.distance.value = "cosine"
-    assert panel.explorer.trained.spec.distance == "cosine"
-    assert "trained on mini_imagenet" in panel.line.value
-
-
 def test_wrong_input_is_told_in_one_line_and_the_figures_stay(panel):
     before = pictures(panel)
     panel.data_dir.value = "/no/<b>/folder"
@@ -265,42 +242,33 @@ def test_too_many_supports_are_told_and_fewer_mend_it(panel):
     assert panel.message.value == ""
 
 
-def test_a_panel_that_never_loaded_anything_only_says_why(project):
+def test_a_panel_that_never_loaded_anything_only_says_why(project, make_spec):
+    run(make_spec(epochs=1))
     panel = Panel(Settings.check({"source": "folder", "data_dir": "/no/folder"}))
-    panel.net.value = "these"
+    panel.network()
     panel.n_aug.value = 10
     panel.new.click()
     assert "no folder /no/folder" not in panel.result.value
     assert "no folder /no/folder" in panel.message.value
 
 
-def test_a_finished_network_brings_its_distance_and_perhaps_no_hallucination(panel, make_spec):
-    finished = run(make_spec(epochs=1))
+def test_another_network_may_hallucinate_nothing(panel, make_spec):
+    run(make_spec(epochs=1))
     later = Panel(panel.settings)
-    later.net.value = finished.folder / WEIGHTS
-    assert later.distance.disabled and later.n_aug.disabled
+    assert later.networks[later.net.value].spec.method == "hallucination"
+    later.net.value = 1 - later.net.value
+    assert later.n_aug.disabled
     assert "hallucinates nothing" in later.result.value
 
 
-def test_an_uploaded_image_is_classified_and_what_is_none_is_refused_by_its_name(panel):
-    picture = io.BytesIO()
-    Image.new("RGB", (30, 20), "red").save(picture, "PNG")
-    upload(panel, "my <i>.png", picture.getvalue())
-    assert panel.own_message.value.startswith("Nearest: <b>val")
-    content = panel.figures["own_image"].content["text/html"]
-    assert "Distances of my &lt;i&gt;.png to 3 prototypes" in content
-    assert "<img" in content
-    upload(panel, "none.png", b"no image")
-    assert "⚠ none.png cannot be decoded" in panel.own_message.value
+def test_without_any_network_it_is_said_what_to_do(project):
+    with pytest.raises(InputError, match="make a report first"):
+        Panel(Settings.check({}))
 
 
-def upload(panel: Panel, name: str, content: bytes) -> None:
-    about = {"type": "image/png", "size": len(content), "last_modified": datetime.now(UTC)}
-    panel.upload.set_trait("value", ({"name": name, "content": memoryview(content)} | about,))
-
-
-def test_the_notebook_runs_to_its_end_without_a_frontend(project, data_dir):
-    small = {"source": "glyphs", "images_per_class": 6, "epochs": 1, "episodes": 2, "n_query": 2}
+def test_the_notebook_runs_to_its_end_without_a_frontend(project, make_spec):
+    run(make_spec(**HALLUCINATES, epochs=1))
+    small = {"source": "glyphs", "images_per_class": 6, "n_query": 2}
     target = project / "explore.ipynb"
     run_notebook(CHECKOUT / "notebooks" / "explore.ipynb", target, small)
     cells = nbformat.read(target, as_version=4).cells

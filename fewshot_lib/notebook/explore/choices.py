@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from fewshot_lib.data.bank import ImageBank, load_bank
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.folders import HEADLINE, shipped_files
-from fewshot_lib.experiments.runs import RESULT, bank_for
+from fewshot_lib.experiments.runs import RESULT
 from fewshot_lib.files import from_root, project_root, runs_folder
 from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.learning.weights import ABOUT
@@ -20,17 +20,14 @@ from fewshot_lib.spec.words import run_title
 
 
 class Settings(DataParams):
-    """What the notebook starts with; all but the last three can be changed by its controls."""
+    """What the notebook starts with; its controls change all but the last."""
 
     n_way: Annotated[int, Field(ge=2)] = 5
     n_shot: Count = 1
     n_query: Count = 4  # per class
     n_aug: Annotated[int, Field(ge=0)] = 2  # M, hallucinated features per support
-    distance: Literal["euclidean", "cosine", "parametric"] = "euclidean"
     seed: Annotated[int, Field(ge=0)] = 0  # of the first episode
     images_per_class: Annotated[int, Field(ge=2)] | None = 60
-    epochs: Count = 8  # of the small network
-    episodes: Count = 50  # per epoch
 
     def data(self, source: str, data_dir: str) -> DataParams:
         """The images of this source, in the size and number of these settings."""
@@ -41,32 +38,6 @@ class Settings(DataParams):
         return DataParams.check(values | {"source": source, "data_dir": data_dir or None})
 
 
-def small_spec(settings: Settings, data: DataParams, distance: str) -> Spec:
-    """A small network that hallucinates, trained on these images within a minute.
-
-    Its episodes have fewer ways and queries where the images do not suffice for more.
-
-    Raises:
-        InputError: the images cannot be read, or have no classes for validation.
-    """
-    train, val = (bank_for(data, split).class_sizes for split in ("train", "val"))
-    smallest_train, smallest_val = int(train.min()), int(val.min())
-    return Spec.check(
-        data.model_dump()
-        | {"method": "hallucination", "n_aug": 2, "residual": True, "distance": distance}
-        | {"n_way": _between(2, len(train), 10), "n_way_test": _between(2, len(val), 5)}
-        | {"n_query": _between(1, smallest_train - 1, 3)}
-        | {"n_query_test": _between(1, smallest_val - 1, 15)}
-        | {"distance_scale": 10.0, "distance_normalise": True, "init": "kaiming"}
-        | {"optimizer": "adam", "lr": 2e-3, "weight_decay": 0.0, "lr_step": 6}
-        | {"epochs": settings.epochs, "episodes": settings.episodes, "episodes_val": 100}
-    )
-
-
-def _between(low: int, value: int, high: int) -> int:
-    return max(low, min(value, high))
-
-
 class Network(NamedTuple):
     """A trained network that can be picked."""
 
@@ -74,11 +45,18 @@ class Network(NamedTuple):
     spec: Spec
     weights: Path
 
+    def fits(self, source: str) -> bool:
+        """Whether it is one of Problem 2 that learned from images of this source."""
+        return self.spec.method == "hallucination" and self.spec.source == source
+
 
 def finished_networks() -> list[Network]:
     """Networks of finished reports and recorded ones by their problem, then of other runs.
 
     Those of other versions and damaged ones are left out.
+
+    Raises:
+        InputError: there is none.
     """
     titles = _titles()
     results = sorted(runs_folder().glob(f"*/{RESULT}"), key=lambda path: -path.stat().st_mtime)
@@ -95,6 +73,8 @@ def finished_networks() -> list[Network]:
             continue
         title = titles.get(run) or f"{run_title(spec)} ({run})"
         found.append(Network(f"{title}, {spec.source} {spec.image_size} px", spec, file))
+    if not found:
+        raise InputError("there is no trained network yet: make a report first")
     return found
 
 

@@ -1,7 +1,6 @@
 """Trying a trained network on one episode at a time, by hand: what ``explore.ipynb`` shows."""
 
 import dataclasses
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -142,19 +141,6 @@ class Explorer:
         """The episode's queries ``(n_way, n_query, d)`` as the distance compares them."""
         noise = stream("explore query noise", self.seed)
         return self.learner.queries(self.raw_query, self.query, n_aug, noise)
-
-    @torch.inference_mode()
-    def classify_image(self, path: Path, n_aug: int = 0) -> tuple[ImageBank, Answer]:
-        """The image file as the network sees it, and the nearest prototype, ``(1, 1)``.
-
-        Raises:
-            InputError: the file is no image.
-        """
-        bank = self.trained.bank([path])
-        image = (part.unsqueeze(0) for part in encode(self.learner, bank, default_device()))
-        query = self.learner.queries(*image, n_aug, stream("explore image noise"))
-        distances, logits = self.compare(query, n_aug)
-        return bank, Answer(distances, logits.argmax(-1))
 
     def compare(self, queries: torch.Tensor, n_aug: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Distances and logits ``(..., n_way)`` of queries ``(..., n, d)``, see ``queries``."""

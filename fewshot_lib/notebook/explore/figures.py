@@ -84,19 +84,13 @@ def episode(
     return figure
 
 
-def distances(
-    names: list[str], answer: Answer, distance: str, rows: list[str] | None = None
-) -> Figure:
-    """Queries by prototypes; a frame marks the nearest prototype of each query.
-
-    Args:
-        rows: what the queries are called; their class's letter and number by default.
-    """
+def distances(names: list[str], answer: Answer, distance: str) -> Figure:
+    """Queries by prototypes; a frame marks the nearest prototype of each query."""
     n_class, n_query, n_way = answer.distances.shape
     values = answer.distances.flatten(0, 1).numpy()
     short = _letters(n_way)
     signs = [_RIGHT if right else _WRONG for right in answer.correct.flatten().tolist()]
-    rows = rows or [
+    rows = [
         f"{signs[i * n_query + j]}  {short[i]}{j + 1}"
         for i in range(n_class)
         for j in range(n_query)
@@ -170,22 +164,3 @@ def _key(names: list[str], palette: list) -> list[Line2D]:
         Line2D([], [], ls="", marker="s", color=colour, label=title)
         for colour, title in zip(palette, _titles(names, 24), strict=True)
     ]
-
-
-def own_image(bank: ImageBank, names: list[str], answer: Answer, distance: str) -> Figure:
-    """One image as the network sees it, and bars of its distances to the prototypes."""
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(_WIDTH, 0.36 * len(names) + 1), width_ratios=(1, 3)
-    )
-    left.imshow(bank.images[0].permute(1, 2, 0).numpy())
-    left.set(xticks=[], yticks=[])
-    left.grid(False)
-    values, nearest = answer.distances.flatten().tolist(), int(answer.predicted)
-    bars = right.barh(_titles(names, 30), values, color=_colours(len(names)))
-    marks = [f"{_number(v)}  nearest" if i == nearest else _number(v) for i, v in enumerate(values)]
-    right.bar_label(bars, marks, padding=4, fontsize=9)
-    right.invert_yaxis()
-    right.margins(x=0.18)
-    right.grid(False, axis="y")
-    right.set(xlabel=_UNITS[distance])
-    return figure

@@ -2,54 +2,45 @@
 
 import contextlib
 import html
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 import ipywidgets as widgets
 from IPython.display import display
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.runs import run
-from fewshot_lib.learning.checkpoints import WEIGHTS
 from fewshot_lib.learning.weights import load_trained
 from fewshot_lib.notebook.explore import figures as explore_figures
-from fewshot_lib.notebook.explore.choices import Settings, finished_networks, images_for, small_spec
+from fewshot_lib.notebook.explore.choices import Settings, finished_networks, images_for
 from fewshot_lib.notebook.explore.episode import STEPS, Answer, Explorer
 from fewshot_lib.notebook.explore.widgets import STYLE, WIDE, Place, dropdown, slider
-from fewshot_lib.spec.parameters import DataParams, Spec
+from fewshot_lib.spec.parameters import DataParams
 from fewshot_lib.spec.words import run_title
-
-_ON_GLYPHS, _ON_THESE = "glyphs", "these"
-_NEW = [
-    ("new: small, learns from the rendered letters", _ON_GLYPHS),
-    ("new: small, learns from the images chosen below", _ON_THESE),
-]
 
 
 class Panel:
     """Controls and figures that belong together.
 
-    A notebook shows them part by part: ``network``, ``episode``, ``distances``, ``movement`` and
-    ``own_image``, in this order. All of them follow every control.
+    A notebook shows them part by part: ``network``, ``episode``, ``distances`` and ``movement``,
+    in this order. All of them follow every control.
+
+    Raises:
+        InputError: there is no trained network.
     """
 
     def __init__(self, settings: Settings):
         self.settings, self.explorer = settings, None
+        self.networks = finished_networks()
         self.make_controls(settings)
         self.message, self.result, self.line = (widgets.HTML() for _ in range(3))
-        self.own_message, self.training = widgets.HTML(), widgets.Output()
-        self.figures = {n: Place() for n in ("episode", "distances", "movement", "own_image")}
+        self.figures = {name: Place() for name in ("episode", "distances", "movement")}
         self.connect()
 
     def make_controls(self, settings: Settings) -> None:
-        networks = finished_networks()
-        self.specs = {network.weights: network.spec for network in networks}
-        known = [(network.name, network.weights) for network in networks]
-        self.net = dropdown("network", _NEW + known, _ON_GLYPHS)
-        names = get_args(Spec.model_fields["distance"].annotation)
-        self.distance = dropdown("distance", names, settings.distance)
+        fitting = [one for one in self.networks if one.fits(settings.source)]
+        first = self.networks.index((fitting or self.networks)[0])
+        names = [(network.name, i) for i, network in enumerate(self.networks)]
+        self.net = dropdown("network", names, first)
         sources = get_args(DataParams.model_fields["source"].annotation)
         self.source = dropdown("images", sources, settings.source)
         self.data_dir = widgets.Text(
@@ -68,34 +59,21 @@ class Panel:
             settings.seed, 0, 10**9, description="seed", style=STYLE, layout={"width": "14em"}
         )
         self.new = widgets.Button(description="New episode", icon="refresh", button_style="primary")
-        self.upload = widgets.FileUpload(
-            accept="image/*", description="Choose an image", layout={"width": "16em"}
-        )
 
     def connect(self) -> None:
-        for control in (self.net, self.distance, self.source):
+        for control in (self.net, self.source):
             control.observe(lambda _: self.load(), "value")
         self.data_dir.observe(lambda _: self.use_folder(), "value")
         for control in (self.n_way, self.n_shot, self.n_query, self.seed):
             control.observe(lambda _: self.draw(), "value")
         self.n_aug.observe(lambda _: self.refresh(), "value")
         self.new.on_click(lambda _: self.next_episode())
-        self.upload.observe(lambda _: self.refresh_own_image(), "value")
 
     # What a notebook's cells show.
 
     def network(self) -> None:
-        """Show which network and which images are used; trains the network if need be."""
-        rows = [
-            self.net,
-            self.distance,
-            self.source,
-            self.data_dir,
-            self.training,
-            self.line,
-            self.message,
-        ]
-        display(widgets.VBox(rows))
+        """Show which network and which images are used."""
+        display(widgets.VBox([self.net, self.source, self.data_dir, self.line, self.message]))
         self.load()
 
     def episode(self) -> None:
@@ -111,38 +89,21 @@ class Panel:
         display(widgets.VBox([widgets.HBox([self.n_aug, self.new]), self.result]))
         self.figures["movement"].open()
 
-    def own_image(self) -> None:
-        display(widgets.VBox([self.upload, self.own_message]))
-        self.figures["own_image"].open()
-
     # What the controls do.
 
     def load(self) -> None:
         """Get network and images as chosen, then draw an episode."""
-        with self.telling(self.message):
+        _, spec, weights = self.networks[self.net.value]
+        with self.telling():
             data = self.settings.data(self.source.value, self.data_dir.value)
-            spec, weights = self.chosen(data)
-            self.training.clear_output()
             explorer = Explorer(load_trained(weights), images_for(spec, data))
             self.draw_with(explorer)
             self.n_aug.disabled = not explorer.hallucinates
-            self.distance.disabled = self.net.value not in (_ON_GLYPHS, _ON_THESE)
             classes, images = len(explorer.bank.class_names), len(explorer.bank.labels)
             self.line.value = html.escape(
                 f"{run_title(spec)}, trained on {spec.source}. Episodes come from {classes} "
                 f"classes with {images:,} images that it has not seen."
             )
-
-    def chosen(self, data: DataParams) -> tuple[Spec, Path]:
-        """The chosen network and its weights file; it is trained if it is new."""
-        if self.net.value not in (_ON_GLYPHS, _ON_THESE):
-            return self.specs[self.net.value], self.net.value
-        learned = self.settings.data("glyphs", "") if self.net.value == _ON_GLYPHS else data
-        small = small_spec(self.settings, learned, self.distance.value)
-        with self.training:  # what is raised within goes no further
-            run(small)
-        trained = run(small)
-        return trained.spec, trained.folder / WEIGHTS
 
     def use_folder(self) -> None:
         """A folder was named: its images are meant, whatever the source was."""
@@ -158,7 +119,7 @@ class Panel:
         """Draw the episode of these numbers."""
         if self.explorer is None:
             return  # what is wrong with the images stays on screen
-        with self.telling(self.message):
+        with self.telling():
             self.draw_with(self.explorer)
 
     def draw_with(self, explorer: Explorer) -> None:
@@ -180,7 +141,6 @@ class Panel:
         self.show_episode(answer)
         self.show_distances(answer)
         self.show_movement()
-        self.refresh_own_image()
 
     def show_episode(self, answer: Answer) -> None:
         shown, names = self.explorer, self.explorer.names
@@ -211,51 +171,26 @@ class Panel:
             f"Right answers along the path, of {right[0].numel()}: {scores}.",
         )
 
-    def refresh_own_image(self) -> None:
-        """Classify the image that was handed in, if there is one."""
-        with self.telling(self.own_message):
-            if not self.upload.value or self.explorer is None:
-                return
-            file = self.upload.value[0]
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / Path(file["name"]).name
-                path.write_bytes(file["content"])
-                try:
-                    self.show_own_image(path)
-                except InputError as error:  # the user knows the file by its name alone
-                    raise InputError(str(error).replace(f"{folder}/", "")) from None
-
-    def show_own_image(self, path: Path) -> None:
-        explorer = self.explorer
-        bank, answer = explorer.classify_image(path, self.m)
-        nearest = explorer.names[int(answer.predicted)]
-        self.own_message.value = f"Nearest: <b>{html.escape(nearest)}</b>"
-        self.figures["own_image"].show(
-            explore_figures.own_image(bank, explorer.names, answer, explorer.trained.spec.distance),
-            f"Distances of {path.name} to {len(explorer.names)} prototypes; nearest: {nearest}.",
-            "The image as the network sees it, and its distance to each prototype.",
-        )
-
     @property
     def m(self) -> int:
         return self.n_aug.value if self.explorer.hallucinates else 0
 
     @contextlib.contextmanager
-    def telling(self, where: widgets.HTML) -> Iterator[None]:
+    def telling(self) -> Iterator[None]:
         """Tell the user what went wrong, and keep what is on screen.
 
         What a control's change raises is shown nowhere else. Errors that are not the user's go
         on, so that a notebook that is run without a frontend fails.
         """
-        where.value = ""
+        self.message.value = ""
         try:
             yield
         except InputError as error:
-            self.tell(where, str(error))
+            self.tell(str(error))
         except Exception as error:
-            self.tell(where, f"{type(error).__name__}: {error}")
+            self.tell(f"{type(error).__name__}: {error}")
             raise
 
-    def tell(self, where: widgets.HTML, what: str) -> None:
+    def tell(self, what: str) -> None:
         kept = " What you see below is as before." if self.explorer is not None else ""
-        where.value = f'<p role="alert">⚠ {html.escape(what)}.{kept}</p>'
+        self.message.value = f'<p role="alert">⚠ {html.escape(what)}.{kept}</p>'
