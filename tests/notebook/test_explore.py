@@ -170,6 +170,11 @@ def test_finished_runs_are_found_newest_first_and_damaged_ones_left_out(project,
     assert [network.spec.seed for network in finished_networks()] == [0, 2]
 
 
+def test_every_network_that_came_with_the_project_can_be_picked():
+    shipped = {file.stem for file in CHECKOUT.glob("reports/reference/*/weights/*")}
+    assert shipped <= {network.weights.stem for network in finished_networks()}
+
+
 def test_right_and_wrong_are_told_by_sign_and_names_are_shown_as_written(explorer):
     answer = explorer.classify(2)
     names = ["$x$", "<b>", "a name that is far too long for its line " * 3]

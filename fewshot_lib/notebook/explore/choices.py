@@ -64,11 +64,11 @@ def finished_networks() -> list[Network]:
     for report in (project_root() / "reports" / "reference").glob("*"):
         files = {file.stem: file for file in shipped_files(report)} | files
     found = []
-    for run, file in sorted(files.items(), key=lambda item: item[0] not in titles):
+    for run, file in sorted(files.items(), key=lambda item: titles.get(item[0], "~")):
         try:
             with safe_open(file, framework="pt") as opened:
                 about = json.loads((opened.metadata() or {})[ABOUT])
-            spec = Spec.check(about["spec"])
+            spec = Spec.from_stored(about["spec"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             continue
         title = titles.get(run) or f"{run_title(spec)} ({run})"
