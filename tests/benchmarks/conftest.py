@@ -1,54 +1,49 @@
-"""Measurements are gathered here and end in a table and in ``reports/benchmarks.html``."""
+"""Measurements are gathered here and end in tables on the terminal."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import Any
+from statistics import median
 
+import pandas as pd
 import pytest
 import torch
 from race import Contestant, field
-from results import Group, Row, text
-
-from fewshot_lib.files import project_root
 
 N_CLASSES, IMAGES_PER_CLASS = 32, 25
-GROUPS = pytest.StashKey[dict[str, Group]]()
+TABLES = pytest.StashKey[dict[str, list[dict]]]()
+REMARKS = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: a minute or more; left out by -m 'not slow'")
-    config.stash[GROUPS] = {}
+    config.stash[TABLES], config.stash[REMARKS] = defaultdict(list), {}
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    groups = list(config.stash[GROUPS].values())
-    if not groups:
-        return
-    from page import write
-
-    terminalreporter.section("speed")
-    for group in groups:
-        terminalreporter.write_line(text(group) + "\n")
-    if not field("easyfsl"):
+    for title, rows in config.stash[TABLES].items():
+        terminalreporter.section(title)
+        terminalreporter.write_line(pd.DataFrame(rows).to_string(index=False))
+        terminalreporter.write_line(config.stash[REMARKS].get(title, ""))
+    if config.stash[TABLES] and not field("easyfsl"):
         hint = "easyfsl takes part once it is installed: pip install -c constraints.txt '.[bench]'"
         terminalreporter.write_line(hint)
-    target = project_root() / "reports" / "benchmarks.html"
-    write(groups, target, torch.get_num_threads())
-    terminalreporter.write_line(str(target))
 
 
 @pytest.fixture
-def record(request) -> Callable[..., Group]:
-    """Adds a row to a group, which is made when it is new; returns the group."""
-    groups = request.config.stash[GROUPS]
+def record(request) -> Callable[..., None]:
+    """Adds a row to the table with this title; the first row is what the others are held to."""
+    tables, remarks = request.config.stash[TABLES], request.config.stash[REMARKS]
 
-    def add(title: str, name: str, values: list[float], axis="", unit="s", **about: Any) -> Group:
-        group = groups.setdefault(title, Group(title, axis, unit))
-        group.rows.append(Row(name, values, **about))
-        return group
+    def add(title: str, name: str, values: list[float], remark: str = "", **at: float) -> None:
+        row = {"": name, **at, "median": median(values), "best": min(values)}
+        first = next((other for other in tables[title] if at.items() <= other.items()), row)
+        row["times the first"] = round(row["median"] / first["median"], 2)
+        tables[title].append(row)
+        remarks[title] = remark or remarks.get(title, "")
 
     return add
 
@@ -58,7 +53,7 @@ def race(benchmark, record) -> Callable[..., dict[str, Contestant]]:
     """Lets contestants take their steps in turn; the first is the one pytest-benchmark shows."""
 
     def run(
-        title: str, tasks: dict[str, dict], rounds: int, remark: str = "", **about: Any
+        title: str, tasks: dict[str, dict], rounds: int, remark: str = "", **at: float
     ) -> dict[str, Contestant]:
         scales = {name: task.pop("scale", 1) for name, task in tasks.items()}
         with ExitStack() as stack:
@@ -73,8 +68,7 @@ def race(benchmark, record) -> Callable[..., dict[str, Contestant]]:
 
             benchmark.pedantic(first.lap, setup=others_first, rounds=rounds)
         for name, racer in racers.items():
-            group = record(title, name, racer.times(), scale=scales[name], **about)
-        group.remarks = [remark] if remark else []
+            record(title, name, [scales[name] * s for s in racer.times()], remark, **at)
         return racers
 
     return run

@@ -39,7 +39,7 @@ def test_evaluation(race, pictures, image_size):
     title = (
         f"{N_EPISODES} test episodes, 5-way 1-shot 15-query, {N_IMAGES:,} images, {image_size} px"
     )
-    race(title, tasks, rounds=3)
+    race(title, tasks, rounds=3, remark=REMARK)
 
 
 @pytest.mark.parametrize("n_episodes", [600, 2_000, 10_000])
@@ -52,6 +52,5 @@ def test_episodes_in_feature_space(benchmark, record, n_episodes):
         "Episodes alone, once the 9,600 images at 84 px are encoded",
         "this library",
         benchmark.stats.stats.data,
-        axis="episodes",
-        x=n_episodes,
+        episodes=n_episodes,
     )

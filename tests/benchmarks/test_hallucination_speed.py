@@ -32,7 +32,7 @@ def test_training_step(benchmark, record, n_aug, original):
     times = benchmark.stats.stats.data
     title = "Training step of Problem 2 by M, 30-way 1-shot 1-query, 84 px"
     name = "queries mixed too, two batches" if original else "this library"
-    record(title, name, times, axis="M", x=n_aug)
+    record(title, name, times, M=n_aug)
 
 
 def loop_of_all(net, real, noise):

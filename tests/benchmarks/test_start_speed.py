@@ -9,7 +9,7 @@ from jupyter_client import KernelManager
 
 from fewshot_lib.report.execute import ThisPythonSpecs
 
-IMPORTS = "from fewshot_lib import experiments, figures, tables"
+IMPORTS = "from fewshot_lib.notebook import figures, tables"
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "fewshot --help": ["-m", "fewshot_lib.cli.main", "--help"],

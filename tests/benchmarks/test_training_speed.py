@@ -40,21 +40,21 @@ def flops(n_images: int, image_size: int) -> float:
     [(30, 32, 7), (5, 84, 7), pytest.param(30, 84, 3, marks=pytest.mark.slow)],
 )
 def test_training_step(race, record, pictures, gemm_rate, n_way, image_size, rounds):
-    title = f"Training step, {n_way}-way 1-shot 15-query, {image_size} px"
+    title = f"Training step, {n_way}-way 1-shot 15-query, {image_size} px, seconds"
     shape = {"image_size": image_size, "n_way": n_way, "n_shot": 1, "n_query": 15}
-    contestants = tasks(NAMES, pictures(image_size), **shape)
-    racers = race(title, contestants, rounds)
+    racers = race(title, tasks(NAMES, pictures(image_size), **shape), rounds)
     for name, racer in racers.items():
-        group = record(f"{title}: peak memory", name, racer.times("peak"), unit="MB")
-    group.remarks = ["Of the whole process; ours holds all images and keeps what it freed."]
-    for name, racer in racers.items():
-        group = record(f"{title}: loading the images alone", name, racer.times("loading"))
-    seconds = min(racers[NAMES["ours"]].times()) - min(racers[NAMES["ours"]].times("loading"))
+        remark = "Of the whole process; ours holds all images and keeps what it freed."
+        record(f"{title}: peak memory in MB", name, racer.times("peak"), remark)
+    ours = racers[NAMES["ours"]]
     work = flops(n_way * 16, image_size)
-    group.remarks = [
+    share = work / gemm_rate / (min(ours.times()) - min(ours.times("loading")))
+    remark = (
         f"Our step is {work / 1e9:.1f} GFLOP; matrix products run at {gemm_rate / 1e9:.0f} GFLOP/s "
-        f"here, so {100 * work / gemm_rate / seconds:.0f} % of our best step is arithmetic."
-    ]
+        f"here, so {100 * share:.0f} % of our best step is arithmetic."
+    )
+    for name, racer in racers.items():
+        record(f"{title}: loading the images alone", name, racer.times("loading"), remark)
 
 
 SWEEPS = {
@@ -71,4 +71,4 @@ def test_training_step_over(race, pictures, axis, x):
     shape = {"n_way": 5, "n_shot": 1, "n_query": 15} | SWEEPS[axis][1] | {axis: x}
     fixed = ", ".join(f"{k}={v}" for k, v in shape.items() if k != axis)
     contestants = tasks(["ours", "usual"], pictures(shape["image_size"]), **shape)
-    race(f"Training step by {axis} ({fixed})", contestants, 5, axis=axis, x=x)
+    race(f"Training step by {axis} ({fixed})", contestants, 5, **{axis: x})
