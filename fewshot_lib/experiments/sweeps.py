@@ -119,7 +119,7 @@ class Ranking:
 
     def _row(self, place: int) -> dict[str, Any]:
         runs = self.runs[place].seeds
-        gap = self._gap(place) if place else None
+        gap = self.gap(place) if place else None
         validation = of_intervals([run.accuracy_at(run.result["best_epoch"]) for run in runs])
         return self._parameters(place) | {
             "best_epoch": " ".join(str(run.result["best_epoch"]) for run in runs),
@@ -134,7 +134,7 @@ class Ranking:
             "runs": " ".join(run.folder.name for run in runs),
         }
 
-    def _gap(self, place: int) -> Interval | None:
+    def gap(self, place: int) -> Interval | None:
         """Paired difference to the best; None if the two were not judged on the same episodes."""
         if other_episodes(self.runs[place].first, self.runs[0].first):
             return None

@@ -11,19 +11,18 @@ from fewshot_lib.experiments.comparison import JudgedRun, gap, judge, unique_nam
 from fewshot_lib.experiments.lookup import find_entries
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import output_file, project_root, write_text
-from fewshot_lib.learning.intervals import Interval, points, verdict
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.progress import duration
 from fewshot_lib.report.pages import (
-    SIGNS,
+    Row,
     curves,
     curves_in_words,
+    difference_cells,
     episodes_in_words,
     render_page,
     shared_values,
 )
 from fewshot_lib.spec.words import differing_values, short_names, value_text
-
-_Row = dict[str, Any]
 
 
 def make_comparison(
@@ -58,7 +57,7 @@ def make_comparison(
 
 
 def _page_values(
-    runs: Mapping[str, Run], rows: list[_Row], missing: list[str], n_episodes: int, href: str
+    runs: Mapping[str, Run], rows: list[Row], missing: list[str], n_episodes: int, href: str
 ) -> dict[str, Any]:
     """What the template shows."""
     specs = [run.spec for run in runs.values()]
@@ -78,7 +77,7 @@ def _page_values(
     }
 
 
-def _accuracy_row(name: str, judged: JudgedRun, first: JudgedRun) -> _Row:
+def _accuracy_row(name: str, judged: JudgedRun, first: JudgedRun) -> Row:
     """What the page and the terminal tell of one run's accuracy."""
     run, result = judged.run, judged.run.result
     best = Interval(result["val_accuracy"], result["val_ci95"], run.spec.episodes_val)
@@ -92,17 +91,10 @@ def _accuracy_row(name: str, judged: JudgedRun, first: JudgedRun) -> _Row:
         "test": "–" if judged.evaluation is None else str(judged.evaluation.accuracy),
         "note": judged.note,
     }
-    return row | ({"difference": "–"} if judged is first else _difference_cells(gap(judged, first)))
+    return row | difference_cells("–" if judged is first else gap(judged, first))
 
 
-def _difference_cells(found: Interval | str) -> _Row:
-    if isinstance(found, str):
-        return {"difference": found}
-    sign, word, state = SIGNS[verdict(found)]
-    return {"difference": points(found), "sign": sign, "word": word, "state": state}
-
-
-def _cost_row(name: str, run: Run) -> _Row:
+def _cost_row(name: str, run: Run) -> Row:
     return {
         "name": name,
         "parameters": f"{run.result['parameters']:,}",
@@ -113,14 +105,14 @@ def _cost_row(name: str, run: Run) -> _Row:
     }
 
 
-def _text_table(rows: list[_Row], missing: Iterable[str], n_episodes: int) -> str:
+def _text_table(rows: list[Row], missing: Iterable[str], n_episodes: int) -> str:
     """The accuracies, one run a line, then what there is to know about them."""
     frame = pd.DataFrame(
         {
             "run": row["name"],
             "validation": row["validation"],
             f"{n_episodes:,} test episodes": row["test"],
-            "difference to the first": f"{row['difference']} {row.get('sign', '')}".rstrip(),
+            "difference to the first": f"{row['difference']} {row['sign']}".rstrip(),
         }
         for row in rows
     )

@@ -14,12 +14,15 @@ from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import write_text
+from fewshot_lib.learning.intervals import Interval, points, verdict
 from fewshot_lib.notebook import style
 from fewshot_lib.notebook.curves import learning_curves
 from fewshot_lib.progress import duration
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
 from fewshot_lib.spec.words import episode_shape, equal_values, short_names, value_text
+
+Row = dict[str, Any]  # what a template shows of a run
 
 # What one line tells of what is the same; the rest can be unfolded.
 _MAIN = {
@@ -28,7 +31,7 @@ _MAIN = {
     *("n_way_test", "n_shot_test", "n_query_test"),
 }
 # Verdict on a difference: its sign, its words, its colour in the style sheet.
-SIGNS = {
+_SIGNS = {
     "confirmed": ("▲", "scored higher", "complete"),
     "contradicted": ("▼", "scored lower", "failed"),
     "undecided": ("≈", "cannot be told apart", ""),
@@ -38,6 +41,14 @@ SIGNS = {
 def episodes_in_words(spec: Spec) -> str:
     n_way, n_shot, n_query = episode_shape(spec)
     return f"{n_way}-way {n_shot}-shot, {n_query} queries a class"
+
+
+def difference_cells(found: Interval | str) -> Row:
+    """A difference as tables tell it, or why there is none."""
+    if isinstance(found, str):
+        return {"difference": found, "sign": ""}
+    sign, word, state = _SIGNS[verdict(found)]
+    return {"difference": points(found), "sign": sign, "word": word, "state": state}
 
 
 def shared_values(title: str, href: str, specs: Sequence[Spec]) -> dict[str, Any]:
@@ -125,7 +136,7 @@ def write_index(folder: Path, pages: list[Page], status: Status) -> None:
     write_text(folder / INDEX, html)
 
 
-def write_recorded(folder: Path, results: list[dict[str, Any]]) -> None:
+def write_recorded(folder: Path, results: list[Row]) -> None:
     """Write ``index.html``, which leads to all reports and sweeps that are recorded there.
 
     Args:
@@ -137,7 +148,7 @@ def write_recorded(folder: Path, results: list[dict[str, Any]]) -> None:
     write_text(folder / INDEX, html)
 
 
-def _row(name: str, entry: dict[str, Any], pages: list[Page]) -> dict[str, Any]:
+def _row(name: str, entry: Row, pages: list[Page]) -> Row:
     """What the page tells of one notebook."""
     titles = {Path(page.href).stem: page.title for page in pages}
     took = duration(entry["seconds"]) if "seconds" in entry else ""

@@ -9,14 +9,15 @@ import pandas as pd
 
 from fewshot_lib.experiments.sweeps import Ranking, rank, read_settings
 from fewshot_lib.files import output_folder, project_root, write_text
-from fewshot_lib.learning.intervals import Interval, points
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.notebook import style
 from fewshot_lib.progress import duration
 from fewshot_lib.report.pages import (
     INDEX,
-    SIGNS,
+    Row,
     curves,
     curves_in_words,
+    difference_cells,
     episodes_in_words,
     render_page,
     shared_values,
@@ -25,8 +26,6 @@ from fewshot_lib.spec.words import value_text
 
 _LONGEST = 40  # characters of a name that figures have room for
 _CURVES = 6  # settings whose learning curves are drawn, the best ones
-
-_Row = dict[str, Any]
 
 
 def write_sweep(
@@ -64,7 +63,7 @@ def write_sweep(
     return _as_text(rows), folder / INDEX, ranking.failure
 
 
-def _rows(ranking: Ranking) -> list[_Row]:
+def _rows(ranking: Ranking) -> list[Row]:
     """The ranking's table as people read it: one row for each setting, best first."""
     rows = []
     for place, (runs, row) in enumerate(zip(ranking.runs, ranking.table.itertuples(), strict=True)):
@@ -79,25 +78,17 @@ def _rows(ranking: Ranking) -> list[_Row]:
                 "epochs": runs.best_epochs,
                 "seconds": duration(row.seconds),
                 "runs": [run.folder.name for run in runs.seeds],
-                **_difference_cells(row, place),
+                **difference_cells((ranking.gap(place) or "other episodes") if place else "–"),
             }
         )
     return rows
-
-
-def _difference_cells(row: Any, place: int) -> _Row:
-    if not row.verdict:
-        return {"difference": "other episodes" if place else "–"}
-    sign, word, state = SIGNS["contradicted" if row.verdict == "worse" else row.verdict]
-    gap = Interval(row.difference, row.difference_ci95, row.test_episodes)
-    return {"difference": points(gap), "sign": sign, "word": word, "state": state}
 
 
 def _in_words(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _page_values(title: str, ranking: Ranking, rows: list[_Row]) -> _Row:
+def _page_values(title: str, ranking: Ranking, rows: list[Row]) -> Row:
     """What the template shows of any sweep."""
     specs = [run.spec for runs in ranking.runs for run in runs.seeds]
     labels = _labels(rows)
@@ -117,7 +108,7 @@ def _page_values(title: str, ranking: Ranking, rows: list[_Row]) -> _Row:
     }
 
 
-def _labels(rows: Sequence[_Row]) -> list[str]:
+def _labels(rows: Sequence[Row]) -> list[str]:
     """What figures call the settings: their names, or their ranks if a name is too long."""
     names = [row["name"] for row in rows]
     if max(map(len, names)) <= _LONGEST:
@@ -144,14 +135,14 @@ def _figure_html(ranking: Ranking, labels: Sequence[str]) -> str:
     return text
 
 
-def _as_text(rows: Sequence[_Row]) -> str:
+def _as_text(rows: Sequence[Row]) -> str:
     """The ranking for the terminal."""
     frame = pd.DataFrame(
         {
             "": row["rank"],
             **row["values"],
             "accuracy": row["accuracy"],
-            "difference to the best": f"{row['difference']} {row.get('sign', '')}".rstrip(),
+            "difference to the best": f"{row['difference']} {row['sign']}".rstrip(),
             "took": row["seconds"],
         }
         for row in rows

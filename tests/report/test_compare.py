@@ -19,7 +19,7 @@ from fewshot_lib.experiments.lookup import Entry, find_entries
 from fewshot_lib.experiments.runs import RESULT, SPEC, Run, run
 from fewshot_lib.learning.checkpoints import HISTORY, WEIGHTS
 from fewshot_lib.learning.intervals import Interval
-from fewshot_lib.report.compare_page import _difference_cells
+from fewshot_lib.report.pages import difference_cells
 from fewshot_lib.spec.problems import Problem1, Problem3
 from fewshot_lib.spec.words import differing_values, equal_values, short_names
 
@@ -110,7 +110,7 @@ def test_the_difference_is_paired_by_hand(two):
     ],
 )
 def test_the_sign_says_whether_the_interval_excludes_zero(mean, sign, word):
-    found = _difference_cells(Interval(mean, 0.01, 600))
+    found = difference_cells(Interval(mean, 0.01, 600))
     assert (found["sign"], found["word"]) == (sign, word)
 
 
