@@ -1,4 +1,4 @@
-"""Sweeps: the settings of a YAML file, each trained with one or more seeds, ranked by accuracy."""
+"""Sweeps: the settings of a YAML file, each trained with one or more seeds, and compared."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.words import differing_values, value_text
 from fewshot_lib.spec.yaml_text import read_yaml
 
+_WORDS = {"confirmed": "better", "contradicted": "worse", "undecided": "undecided"}
+
 
 class _Plan(Params):
     """What a sweep's file may say."""
@@ -28,25 +30,54 @@ class _Plan(Params):
     base: dict[str, Any] = {}  # the same for all
     grid: dict[str, list[Any]] = {}  # name to values: every combination is a setting
     cases: list[dict[str, Any]] = Field([], alias="list")  # settings one by one
+    steps: dict[str, dict[str, Any]] = {}  # name to what it changes in the step before
     seeds: list[int] = []  # each setting is trained with each of them
 
     def _contradictions(self) -> Iterator[str]:
-        if self.grid and self.cases:
-            yield "give only one of grid and list"
+        if sum(map(bool, (self.grid, self.cases, self.steps))) > 1:
+            yield "give only one of grid, list and steps"
         yield from (f"grid: {name} has no values" for name, v in self.grid.items() if not v)
         for name, values in [*self.grid.items(), ("seeds", self.seeds)]:
             if any(value in values[:i] for i, value in enumerate(values)):
                 yield f"{name} has a value twice"
-        if self.seeds and any("seed" in case for case in [self.grid, *self.cases]):
+        if self.seeds and any("seed" in x for x in [self.grid, *self.cases, *self.steps.values()]):
             yield "give seeds or vary seed, not both"
+
+    def settings(self) -> "Iterator[Setting]":
+        """What is asked for, in its order."""
+        changed: dict[str, Any] = {}
+        for name, changes in self.steps.items():
+            changed |= changes
+            yield self._setting(changes, changed, name)
+        rows = [] if self.steps else product(*self.grid.values())
+        for case in self.cases or [dict(zip(self.grid, row, strict=True)) for row in rows]:
+            yield self._setting(case, case)
+
+    def _setting(self, changes: dict[str, Any], changed: dict[str, Any], name="") -> "Setting":
+        values = self.base | changed
+        if isinstance(values.get("data_dir"), str):
+            values["data_dir"] = str(from_root(values["data_dir"]).resolve())
+        seeds = [{"seed": seed} for seed in self.seeds] or [{}]
+        try:
+            specs = [Spec.check(values | seed) for seed in seeds]
+        except InputError as error:
+            raise InputError(f"{_in_words(changes)}{error}") from None
+        return Setting(changes, specs, name)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a setting changes in the base, and the specs of its seeds."""
+    """A setting of a sweep.
+
+    Attributes:
+        changes: what it changes in the base, or a step in the step before.
+        specs: one for each seed.
+        name: of a step.
+    """
 
     changes: dict[str, Any]
     specs: list[Spec]
+    name: str = ""
 
 
 def read_settings(path: Path) -> list[Setting]:
@@ -61,29 +92,16 @@ def read_settings(path: Path) -> list[Setting]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path.name}: expected lines like 'base:', 'grid:', 'list:', 'seeds:'")
+        raise InputError(f"{path.name}: expected lines like 'base:', 'grid:', 'list:', 'steps:'")
     try:
         plan = _Plan.check({key: v for key, v in values.items() if v is not None})
-        rows = product(*plan.grid.values())
-        cases = plan.cases or [dict(zip(plan.grid, row, strict=True)) for row in rows]
-        settings = [_setting(plan, changes) for changes in cases]
+        settings = list(plan.settings())
         for place, one in enumerate(settings):
             if one.specs in [other.specs for other in settings[:place]]:
                 raise InputError(f"{_in_words(one.changes)}it is there twice")
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from None
     return settings
-
-
-def _setting(plan: _Plan, changes: dict[str, Any]) -> Setting:
-    values = plan.base | changes
-    if isinstance(values.get("data_dir"), str):
-        values["data_dir"] = str(from_root(values["data_dir"]).resolve())
-    seeds = [{"seed": seed} for seed in plan.seeds] or [{}]
-    try:
-        return Setting(changes, [Spec.check(values | seed) for seed in seeds])
-    except InputError as error:
-        raise InputError(f"{_in_words(changes)}{error}") from None
 
 
 def _in_words(changes: dict[str, Any]) -> str:
@@ -96,16 +114,23 @@ class Ranking:
     """What came out of a sweep.
 
     Attributes:
-        runs: of each setting, best first.
+        settings: best first; steps in their order.
+        runs: of each setting.
         evaluations: of these runs, each on the same episodes.
         failed: settings of which a run failed.
         failure: the error that says why.
     """
 
+    settings: list[Setting]
     runs: list[SeedRuns]
     evaluations: list[SeedEvaluations]
     failed: list[Setting]
     failure: Exception | None
+
+    @property
+    def steps(self) -> bool:
+        """Whether each setting is compared with the one before it, and not with the best."""
+        return bool(self.settings[0].name)
 
     @cached_property
     def varied(self) -> dict[str, list[Any]]:
@@ -114,12 +139,12 @@ class Ranking:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row for each setting, best first; accuracies and differences from 0 to 1."""
+        """One row for each setting; accuracies and differences from 0 to 1."""
         return pd.DataFrame(map(self._row, range(len(self.runs))))
 
     def _row(self, place: int) -> dict[str, Any]:
         runs = self.runs[place].seeds
-        gap = self.gap(place) if place else None
+        gap = self.gap(place)
         validation = of_intervals([run.accuracy_at(run.result["best_epoch"]) for run in runs])
         return self._parameters(place) | {
             "best_epoch": " ".join(str(run.result["best_epoch"]) for run in runs),
@@ -129,16 +154,20 @@ class Ranking:
             "seeds": len(runs),
             "difference": gap.mean if gap else None,
             "difference_ci95": gap.ci95 if gap else None,
-            "verdict": {"contradicted": "worse"}.get(verdict(gap), "undecided") if gap else "",
+            "verdict": _WORDS[verdict(gap)] if gap else "",
             "seconds": sum(run.result["seconds"] for run in runs),
             "runs": " ".join(run.folder.name for run in runs),
         }
 
     def gap(self, place: int) -> Interval | None:
-        """Paired difference to the best; None if the two were not judged on the same episodes."""
-        if other_episodes(self.runs[place].first, self.runs[0].first):
+        """Paired difference to the best, or to the step before.
+
+        None for the first, and if the two were not judged on the same episodes.
+        """
+        other = place - 1 if self.steps else 0
+        if place == 0 or other_episodes(self.runs[place].first, self.runs[other].first):
             return None
-        return self.evaluations[place].minus(self.evaluations[0])
+        return self.evaluations[place].minus(self.evaluations[other])
 
     def _parameters(self, place: int) -> dict[str, Any]:
         return {name: _cell(values[place]) for name, values in self.varied.items()}
@@ -172,9 +201,11 @@ def rank(settings: Sequence[Setting], n_episodes: int) -> Ranking:
         else:
             # Runs of their own are judged, whose features are let go with them.
             apart = SeedRuns(tuple(Run(run.spec, run.folder) for run in runs))
-            judged.append((SeedRuns(runs), apart.evaluate(n_episodes)))
-    judged.sort(key=lambda pair: -pair[1].accuracy.mean)
-    return Ranking([runs for runs, _ in judged], [e for _, e in judged], failed, failure)
+            judged.append((one, SeedRuns(runs), apart.evaluate(n_episodes)))
+    if not any(one.name for one in settings):
+        judged.sort(key=lambda found: -found[2].accuracy.mean)
+    found = ([x[i] for x in judged] for i in range(3))
+    return Ranking(*found, failed, failure)
 
 
 def _accuracy_cells(accuracy: Interval) -> dict[str, float]:

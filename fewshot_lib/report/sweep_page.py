@@ -24,8 +24,8 @@ from fewshot_lib.report.pages import (
 )
 from fewshot_lib.spec.words import value_text
 
-_LONGEST = 40  # characters of a name that figures have room for
-_CURVES = 6  # settings whose learning curves are drawn, the best ones
+_LONGEST = 48  # characters of a name that figures have room for
+_CURVES = 8  # settings whose learning curves are drawn, the first ones
 
 
 def write_sweep(
@@ -64,15 +64,16 @@ def write_sweep(
 
 
 def _rows(ranking: Ranking) -> list[Row]:
-    """The ranking's table as people read it: one row for each setting, best first."""
+    """The ranking's table as people read it: one row for each setting."""
     rows = []
     for place, (runs, row) in enumerate(zip(ranking.runs, ranking.table.itertuples(), strict=True)):
-        values = {name: value_text(column[place]) for name, column in ranking.varied.items()}
+        one, varied = ranking.settings[place], ranking.varied
+        words = _in_words(one.changes if one.name else {k: v[place] for k, v in varied.items()})
         rows.append(
             {
                 "rank": place + 1,
-                "name": _in_words(values) or "the only setting",
-                "values": values,
+                "name": one.name or words or "the only setting",
+                "changes": words if one.name else "",
                 "accuracy": str(Interval(row.accuracy, row.ci95, row.test_episodes)),
                 "validation": str(Interval(row.val_accuracy, row.val_ci95, row.test_episodes)),
                 "epochs": runs.best_epochs,
@@ -85,7 +86,7 @@ def _rows(ranking: Ranking) -> list[Row]:
 
 
 def _in_words(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
 
 
 def _page_values(title: str, ranking: Ranking, rows: list[Row]) -> Row:
@@ -95,13 +96,13 @@ def _page_values(title: str, ranking: Ranking, rows: list[Row]) -> Row:
     best = {name: r.first for name, r in zip(labels, ranking.runs[:_CURVES], strict=False)}
     return {
         **shared_values(title, INDEX, specs),
-        "parameters": list(ranking.varied),
         "rows": rows,
+        "steps": ranking.steps,
         "n_seeds": len(ranking.runs[0].seeds),
         "shapes": sorted({episodes_in_words(spec) for spec in specs}),
-        "failed": [_in_words(one.changes) for one in ranking.failed],
+        "failed": [one.name or _in_words(one.changes) for one in ranking.failed],
         "dots": _figure_html(ranking, labels),
-        "dots_alt": "Accuracy of each setting with its 95 % interval, best first.",
+        "dots_alt": "Accuracy of each setting with its 95 % interval.",
         "curves": curves(best) if len(best) > 1 else "",
         "curves_alt": curves_in_words(best),
         "n_curves": len(best),
@@ -109,15 +110,15 @@ def _page_values(title: str, ranking: Ranking, rows: list[Row]) -> Row:
 
 
 def _labels(rows: Sequence[Row]) -> list[str]:
-    """What figures call the settings: their names, or their ranks if a name is too long."""
+    """What figures call the settings: their names, or their numbers if a name is too long."""
     names = [row["name"] for row in rows]
     if max(map(len, names)) <= _LONGEST:
         return names
-    return [f"rank {row['rank']}" for row in rows]
+    return [f"number {row['rank']}" for row in rows]
 
 
 def _figure_html(ranking: Ranking, labels: Sequence[str]) -> str:
-    """Accuracies with their intervals as an SVG, best on top; strokes are single seeds."""
+    """Accuracies with their intervals as an SVG, the first on top; strokes are single seeds."""
     style.use_style()
     figure, ax = plt.subplots(figsize=(style.WIDTH, 0.9 + 0.3 * len(labels)))
     for i, evaluations in enumerate(ranking.evaluations):
@@ -140,10 +141,10 @@ def _as_text(rows: Sequence[Row]) -> str:
     frame = pd.DataFrame(
         {
             "": row["rank"],
-            **row["values"],
             "accuracy": row["accuracy"],
-            "difference to the best": f"{row['difference']} {row['sign']}".rstrip(),
+            "difference": f"{row['difference']} {row['sign']}".rstrip(),
             "took": row["seconds"],
+            "setting": row["name"],
         }
         for row in rows
     )

@@ -35,6 +35,27 @@ def test_a_list_is_taken_as_it_is(write):
     assert [len(one.specs) for one in settings] == [1, 1]
 
 
+def test_a_step_changes_the_one_before_it(write, sweep):
+    path = write(steps={"a": {"lr": 0.1}, "b": {"n_shot": 2}, "c": {"lr": 0.2}})
+    settings = read_settings(path)
+    assert [one.name for one in settings] == ["a", "b", "c"]
+    specs = [one.specs[0] for one in settings]
+    assert [(spec.lr, spec.n_shot) for spec in specs] == [(0.1, 1), (0.1, 2), (0.2, 2)]
+    page = Path(sweep(path).stdout.splitlines()[-1])
+    rows = BeautifulSoup(page.read_text(), "html.parser").find("tbody").find_all("tr")
+    assert [row.td.get_text(" ") for row in rows] == [
+        "a lr 0.1",
+        "b n_shot 2",
+        "c lr 0.2",
+    ]
+    runs = [run(spec) for spec in specs]
+    gap = runs[2].evaluate(12).minus(runs[1].evaluate(12))
+    table = pd.read_csv(page.parent / "settings.csv")
+    assert table["difference"][2] == pytest.approx(gap.mean)
+    assert pd.isna(table["difference"][1])  # other episodes than those of the step before
+    assert points(gap) in rows[2].text
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -46,7 +67,7 @@ def test_a_list_is_taken_as_it_is(write):
         ({"grid": {"lr": [0.1, 0.1]}}, r"trial.yaml: lr has a value twice"),
         ({"seeds": [1, 1]}, r"trial.yaml: seeds has a value twice"),
         ({"grid": {"seed": [1]}, "seeds": [1]}, r"give seeds or vary seed, not both"),
-        ({"grid": {"lr": [0.1]}, "list": [{"lr": 1.0}]}, r"give only one of grid and list"),
+        ({"grid": {"lr": [0.1]}, "list": [{"lr": 1.0}]}, r"give only one of grid, list and steps"),
         ({"list": [{"lr": 0.1}, {"n_shot": 1, "lr": 0.1}]}, r"setting lr=0.1, n_shot=1: .*twice"),
         ({"base": {"n_way": 1}}, r"trial.yaml: n_way=1: .*greater than or equal to 2"),
         ({"base": {"source": "folder"}}, r"source 'folder' needs its folder: set data_dir"),
@@ -119,7 +140,7 @@ def test_the_page_ranks_draws_and_needs_no_network(write, sweep):
     page = BeautifulSoup(Path(result.stdout.splitlines()[-1]).read_text(), "html.parser")
     rows = page.find("tbody").find_all("tr")
     assert [row.find("th").text for row in rows] == ["1", "2"]
-    assert {row.find_all("td")[2].text for row in rows} == {"euclidean", "cosine"}
+    assert {row.td.text for row in rows} == {"distance euclidean", "distance cosine"}
     assert "the best" in rows[0].text
     assert page.find("figure", attrs={"aria-label": True}).find("svg")
     assert page.find("img")["alt"].startswith("Training loss")
@@ -127,7 +148,7 @@ def test_the_page_ranks_draws_and_needs_no_network(write, sweep):
     assert all(source in ("",) or source.startswith("data:") for source in sources)
 
 
-def test_figures_name_settings_by_rank_where_names_are_long(write):
+def test_figures_number_settings_where_names_are_long(write):
     """Else they would have no room for the accuracies."""
     case = {"lr": 0.01, "weight_decay": 0.5, "init": "normal", "optimizer": "adam"}
     path = write(list=[{}, case])
@@ -135,7 +156,7 @@ def test_figures_name_settings_by_rank_where_names_are_long(write):
         warnings.simplefilter("error")
         _, page, _ = write_sweep(path, 10, None)
     drawn = BeautifulSoup(page.read_text("utf-8"), "html.parser").find("svg").get_text(" ")
-    assert "rank 1" in drawn and "rank 2" in drawn
+    assert "number 1" in drawn and "number 2" in drawn
     assert "weight_decay" not in drawn
 
 
