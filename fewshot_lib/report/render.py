@@ -25,7 +25,7 @@ from fewshot_lib.report.references import References
 from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.words import value_text
 
-_BANNER, _INJECTED = "papermill-error-cell-tag", "injected-parameters"
+_OF_PAPERMILL = {"papermill-error-cell-tag", "injected-parameters"}  # tags of its own cells
 _IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
 _HEAVY = 2_500_000  # bytes that a page should not exceed
 
@@ -54,7 +54,7 @@ def render_notebook(
         InputError: a figure has no alternative text or cannot be read.
     """
     folder = str(images or source.parent)
-    notebook, renderer = _prepare(nbformat.read(source, as_version=4), folder)
+    notebook, renderer = _prepare(nbformat.read(source, as_version=4), folder, params)
     anchors = _number_outputs(notebook, renderer, source.name)
     references = _link(notebook, References(anchors, pages))
     resources = {
@@ -80,26 +80,32 @@ def _write_page(target: Path, html: str) -> None:
         print(f"{target.name} has {words}", file=sys.stderr)
 
 
-def _prepare(notebook: NotebookNode, folder: str) -> tuple[NotebookNode, Renderer]:
-    """A copy without papermill's banners and with its Markdown rendered.
+def _prepare(
+    notebook: NotebookNode, folder: str, params: Params | None
+) -> tuple[NotebookNode, Renderer]:
+    """A copy without papermill's own cells and with its Markdown rendered.
 
     Headings have to be known before the page is written, since the contents come first.
     """
     notebook, renderer = copy.deepcopy(notebook), Renderer(path=folder)
-    notebook.cells = [c for c in notebook.cells if _BANNER not in c.metadata.get("tags", [])]
+    notebook.cells = [c for c in notebook.cells if _OF_PAPERMILL.isdisjoint(_tags(c))]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             renderer.attachments = cell.get("attachments", {})
             cell.metadata["html"] = renderer.markdown(cell.source)
-    _gather_code(notebook.cells)
+    # A table stands in place of the parameters cell.
+    _gather_code([c for c in notebook.cells if not (params and "parameters" in _tags(c))])
     return notebook, renderer
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
 
 
 def _gather_code(cells: list[NotebookNode]) -> None:
     """Let cells that show nothing hand their code to the next one if that is code as well."""
     for cell, following in pairwise(cells):
-        tags = [*cell.metadata.get("tags", []), *following.metadata.get("tags", [])]
-        alike = cell.cell_type == following.cell_type == "code" and not tags
+        alike = cell.cell_type == following.cell_type == "code"
         if alike and not any(map(_is_shown, cell.outputs)):
             following.source = f"{cell.source.rstrip()}\n\n{following.source}".strip()
             cell.source = ""
@@ -119,9 +125,7 @@ def _number_outputs(notebook: NotebookNode, renderer: Renderer, name: str) -> se
         InputError: a figure has no alternative text or cannot be read.
     """
     numbers = Numbers()
-    # Counted as in the notebook that was executed, which has no cell of injected parameters.
-    cells = [c for c in notebook.cells if _INJECTED not in c.metadata.get("tags", [])]
-    for position, cell in enumerate(cells, start=1):
+    for position, cell in enumerate(notebook.cells, start=1):  # as in the notebook as written
         for output in cell.get("outputs", []):
             try:
                 _output_html(output, renderer, numbers)
