@@ -12,6 +12,7 @@ from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import encode
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import Trained
+from fewshot_lib.notebook.classes import class_words
 from fewshot_lib.spec.parameters import USED_BY
 
 STEPS = (0, 1, 2, 3, 5, 10, 20, 50, 100, 200)  # values of M on a prototype's path
@@ -99,8 +100,9 @@ class Explorer:
 
     @property
     def names(self) -> list[str]:
-        """The episode's classes."""
-        return [self.bank.class_names[i] for i in self.bank.labels[self.episode[:, 0]]]
+        """The episode's classes, in words."""
+        words = list(class_words(self.bank).values())
+        return [words[i] for i in self.bank.labels[self.episode[:, 0]]]
 
     @torch.inference_mode()
     def prototypes(self, n_aug: int) -> torch.Tensor:

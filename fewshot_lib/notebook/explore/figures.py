@@ -34,7 +34,7 @@ def _letters(n: int) -> list[str]:
 
 
 def _titles(names: list[str], width: int, lines: int = 2) -> list[str]:
-    """``A  Greek small letter theta``, in lines of this many characters."""
+    """``A  golden retriever``, in lines of this many characters."""
     found = []
     for letter, name in zip(_letters(len(names)), names, strict=True):
         broken = "\n".join(wrap(drawable(name), width, max_lines=lines, placeholder=" …"))
