@@ -28,8 +28,7 @@ def data(name: str, data_dir: str | None, settings: tuple[str, ...], output: Pat
     from fewshot_lib.spec.profiles import read_params
 
     params, path = read_params(name, data_dir, settings), sheet_file(name, output)
-    splits = prepare(params, lambda text: click.echo(text, err=True))
-    for line in table(splits) + remarks(params):
-        click.echo(line)
-    write_sheet(splits, path)
+    banks = prepare(params, lambda text: click.echo(text, err=True))
+    click.echo("\n".join([table(banks), *remarks(params)]))
+    write_sheet(banks, path)
     click.echo(path)

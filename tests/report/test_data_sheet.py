@@ -15,12 +15,9 @@ from fewshot_lib.cli.main import Commands
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.errors import InputError
 from fewshot_lib.report.data_sheet import (
-    Split,
-    counted,
     evenly,
     grid,
     printable,
-    readable_size,
     sheet,
     table,
 )
@@ -51,14 +48,11 @@ ARGUMENTS = ("--set", f"image_size={SIZE}", "--set", "val_classes=[cat]", "--set
 def test_prints_a_table_remarks_and_the_path_of_the_sheet(pets, project):
     result = run("folder", "--data-dir", pets, *ARGUMENTS)
     assert result.exit_code == 0, result.output
-    heading, train, val, test, *rest, path = result.stdout.splitlines()
-    assert heading.split() == ["split", "classes", "images/class", "images", "fingerprint", "cache"]
+    heading, train, val, *rest, path = result.stdout.splitlines()
+    assert heading.split() == ["split", "classes", "images/class", "images", "fingerprint"]
     assert train.split()[:4] == ["train", "5", "2–3", "11"]
     assert val.split()[:4] == ["val", "1", "2", "2"]
     assert len(train.split()[4]) == len(val.split()[4]) == 12
-    assert train.split()[6] == "kB"
-    assert test.split() == ["test", "none"]
-    assert len({line.rindex("kB") for line in (train, val)}) == 1  # aligned
     assert rest == []  # without the profiles there is no report to be made
     assert path == str(project / "reports" / "data" / "folder.png")
     with Image.open(path) as picture:
@@ -135,30 +129,11 @@ def test_values_are_as_strict_as_in_a_profile():
         read_params("glyphs", None, ["image_size=large"])
 
 
-@pytest.mark.parametrize(
-    ("n_bytes", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (999_949, "999.9 kB"),
-        (999_960, "1.0 MB"),
-        (12_345_678, "12.3 MB"),
-        (5_000_000_000, "5.0 GB"),
-        (7_200_000_000_000, "7200.0 GB"),
-    ],
-)
-def test_sizes_are_for_people(n_bytes, text):
-    assert readable_size(n_bytes) == text
-
-
-def test_numbers_of_the_table_are_aligned_and_missing_splits_are_none(make_bank):
-    splits = [Split("train", make_bank(*[2] * 12), 1500), Split("test", make_bank(3, 4), 20_000)]
-    assert table(splits) == [
-        "split  classes  images/class  images  fingerprint    cache",
-        "train       12             2      24                1.5 kB",
-        "val       none",
-        "test         2           3–4       7               20.0 kB",
+def test_numbers_of_the_table_are_aligned(make_bank):
+    assert table({"train": make_bank(*[2] * 12), "test": make_bank(3, 4)}).splitlines() == [
+        "split classes images/class images fingerprint",
+        "train      12            2     24            ",
+        " test       2          3–4      7            ",
     ]
 
 
@@ -237,19 +212,6 @@ def test_the_grid_has_a_row_for_each_class_and_white_where_images_are_lacking():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "text"),
-    [
-        ([2, 2, 2], "3 classes, 2 images each"),
-        ([1], "1 class, 1 image each"),
-        ([9] * 10, "8 of 10 classes, 8 of 9 images each"),
-        ([3, 12], "2 classes, 8 of 3–12 images each"),
-    ],
-)
-def test_headings_say_how_much_is_shown(sizes, text):
-    assert counted(levels_bank(*sizes)) == text
-
-
-@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("n01532829", "n01532829"),
@@ -258,7 +220,7 @@ def test_headings_say_how_much_is_shown(sizes, text):
         ("a\nb\tc", "a\\nb\\tc"),
         ("猫", "\\u732b"),
         ("\udcff", "\\udcff"),
-        ("$x_1$", "$x_1$"),
+        ("$x_1$", "\\$x_1\\$"),
         ("   ", "(blank)"),
     ],
 )
@@ -266,31 +228,22 @@ def test_class_names_are_shown_safely(name, expected):
     assert printable(name) == expected
 
 
-def test_long_class_names_keep_their_beginning_and_their_end():
-    shown = printable("begin" + "x" * 200 + "end").split("\n")
+@pytest.mark.parametrize("name", ["begin" + "x" * 200 + "end 17", "begin" * 3 + " of words 17"])
+def test_long_class_names_keep_their_beginning_and_their_end(name):
+    shown = printable(name).split("\n")
     assert len(shown) == 2
     assert max(map(len, shown)) <= 18
-    assert shown[0].startswith("beginxxx")
-    assert shown[1].endswith("xxxend")
-    assert "…" in "".join(shown)
-
-
-@pytest.mark.parametrize(
-    "name", ["a name of quite a few words that ends in number 17", "abcdefghij " * 3 + "17"]
-)
-def test_a_long_name_in_words_keeps_its_end(name):
-    shown = printable(name)
-    assert shown.endswith("17")
-    assert shown.count("\n") == 1
+    assert shown[0].startswith("begin")
+    assert shown[1].endswith("17")
 
 
 def test_a_sheet_draws_names_that_look_like_mathematics(recwarn):
     names = ["$\\frac{", "a_$b$", "<b>", "猫", "%s {0}", "\\alpha", "W" * 300]
-    figure = sheet([Split("train", levels_bank(*[1] * 7, names=names), 0)])
-    figure.canvas.draw()
+    figure = sheet({"train": levels_bank(*[1] * 7, names=names)})
+    figure.draw_without_rendering()
     (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts] == [printable(name) for name in names]
-    assert axes.get_title(loc="left") == "train: 7 classes, 1 image each"
-    edges = [text.get_window_extent().x0 for text in axes.texts]
-    assert min(edges) >= 0
+    texts = axes.get_yticklabels()
+    assert [text.get_text() for text in texts] == [printable(name) for name in names]
+    assert axes.get_title(loc="left") == "train: 7 of 7 classes"
+    assert min(text.get_window_extent().x0 for text in texts) >= 0
     assert not recwarn.list
