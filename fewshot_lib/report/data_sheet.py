@@ -120,12 +120,12 @@ def sheet(banks: Banks) -> Figure:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(len(rows), height_ratios=rows, squeeze=False)[:, 0]
     for ax, (name, bank) in zip(axes, banks.items(), strict=True):
-        labels = evenly(len(bank.class_names))
+        labels = _evenly(len(bank.class_names))
         side = bank.image_size + max(1, bank.image_size // 24)
-        ax.imshow(grid(bank, labels, side).permute(1, 2, 0).numpy())
+        ax.imshow(_grid(bank, labels, side).permute(1, 2, 0).numpy())
         ax.set_title(f"{name}: {len(labels)} of {len(bank.class_names)} classes", loc="left")
         words = list(class_words(bank).values())
-        names = [printable(words[i]) for i in labels]
+        names = [_printable(words[i]) for i in labels]
         ax.set_yticks([(i + 0.5) * side for i in range(len(names))], names, fontsize=9)
         ax.set_xticks([])
         ax.tick_params(length=0)
@@ -133,26 +133,26 @@ def sheet(banks: Banks) -> Figure:
     return figure
 
 
-def grid(bank: ImageBank, labels: list[int], side: int) -> torch.Tensor:
+def _grid(bank: ImageBank, labels: list[int], side: int) -> torch.Tensor:
     """Images of these classes on white, uint8 ``(3, rows * side, 8 * side)``."""
     canvas = torch.full((3, len(labels) * side, _SHEET * side), 255, dtype=torch.uint8)
     starts = bank.class_sizes.cumsum(0) - bank.class_sizes
     size = bank.image_size
     for row, number in enumerate(labels):
-        for column, i in enumerate(evenly(int(bank.class_sizes[number]))):
+        for column, i in enumerate(_evenly(int(bank.class_sizes[number]))):
             y, x = row * side, column * side
             canvas[:, y : y + size, x : x + size] = bank.images[starts[number] + i]
     return canvas
 
 
-def evenly(n: int) -> list[int]:
+def _evenly(n: int) -> list[int]:
     """Up to 8 of ``range(n)`` at even distances, with the first and the last."""
     if n <= _SHEET:
         return list(range(n))
     return [i * (n - 1) // (_SHEET - 1) for i in range(_SHEET)]
 
 
-def printable(name: str) -> str:
+def _printable(name: str) -> str:
     """The name as a figure's label in two short lines, its middle left out if need be."""
     text = label(name)
     if len(text) > 2 * _LINE:

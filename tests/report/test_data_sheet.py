@@ -15,9 +15,9 @@ from fewshot_lib.cli.main import Commands
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.errors import InputError
 from fewshot_lib.report.data_sheet import (
-    evenly,
-    grid,
-    printable,
+    _evenly,
+    _grid,
+    _printable,
     sheet,
     table,
 )
@@ -181,10 +181,10 @@ def test_images_that_stand_there_twice_are_told(pets):
 
 
 def test_examples_are_taken_at_even_distances():
-    assert evenly(3) == [0, 1, 2]
-    assert evenly(8) == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert evenly(15) == [0, 2, 4, 6, 8, 10, 12, 14]
-    assert evenly(600)[-1] == 599
+    assert _evenly(3) == [0, 1, 2]
+    assert _evenly(8) == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert _evenly(15) == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert _evenly(600)[-1] == 599
 
 
 def levels_bank(*sizes: int, names: list[str] | None = None) -> ImageBank:
@@ -201,7 +201,7 @@ def levels_bank(*sizes: int, names: list[str] | None = None) -> ImageBank:
 
 
 def test_the_grid_has_a_row_for_each_class_and_white_where_images_are_lacking():
-    canvas = grid(levels_bank(2, 15, 1), [0, 1, 2], side=3)
+    canvas = _grid(levels_bank(2, 15, 1), [0, 1, 2], side=3)
     assert canvas.shape == (3, 9, 24)
     assert canvas[0, ::3, ::3].tolist() == [
         [0, 1] + [255] * 6,
@@ -225,12 +225,12 @@ def test_the_grid_has_a_row_for_each_class_and_white_where_images_are_lacking():
     ],
 )
 def test_class_names_are_shown_safely(name, expected):
-    assert printable(name) == expected
+    assert _printable(name) == expected
 
 
 @pytest.mark.parametrize("name", ["begin" + "x" * 200 + "end 17", "begin" * 3 + " of words 17"])
 def test_long_class_names_keep_their_beginning_and_their_end(name):
-    shown = printable(name).split("\n")
+    shown = _printable(name).split("\n")
     assert len(shown) == 2
     assert max(map(len, shown)) <= 18
     assert shown[0].startswith("begin")
@@ -243,7 +243,7 @@ def test_a_sheet_draws_names_that_look_like_mathematics(recwarn):
     figure.draw_without_rendering()
     (axes,) = figure.axes
     texts = axes.get_yticklabels()
-    assert [text.get_text() for text in texts] == [printable(name) for name in names]
+    assert [text.get_text() for text in texts] == [_printable(name) for name in names]
     assert axes.get_title(loc="left") == "train: 7 of 7 classes"
     assert min(text.get_window_extent().x0 for text in texts) >= 0
     assert not recwarn.list

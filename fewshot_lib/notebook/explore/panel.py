@@ -31,12 +31,12 @@ class Panel:
     def __init__(self, settings: Settings):
         self.settings, self.explorer = settings, None
         self.networks = finished_networks()
-        self.make_controls(settings)
+        self._make_controls(settings)
         self.message, self.result, self.line = (widgets.HTML() for _ in range(3))
         self.figures = {name: Place() for name in ("episode", "distances", "movement")}
-        self.connect()
+        self._connect()
 
-    def make_controls(self, settings: Settings) -> None:
+    def _make_controls(self, settings: Settings) -> None:
         fitting = [one for one in self.networks if one.fits(settings.source)]
         first = self.networks.index((fitting or self.networks)[0])
         names = [(network.name, i) for i, network in enumerate(self.networks)]
@@ -60,21 +60,21 @@ class Panel:
         )
         self.new = widgets.Button(description="New episode", icon="refresh", button_style="primary")
 
-    def connect(self) -> None:
+    def _connect(self) -> None:
         for control in (self.net, self.source):
-            control.observe(lambda _: self.load(), "value")
-        self.data_dir.observe(lambda _: self.use_folder(), "value")
+            control.observe(lambda _: self._load(), "value")
+        self.data_dir.observe(lambda _: self._use_folder(), "value")
         for control in (self.n_way, self.n_shot, self.n_query, self.seed):
-            control.observe(lambda _: self.draw(), "value")
-        self.n_aug.observe(lambda _: self.refresh(), "value")
-        self.new.on_click(lambda _: self.next_episode())
+            control.observe(lambda _: self._draw(), "value")
+        self.n_aug.observe(lambda _: self._refresh(), "value")
+        self.new.on_click(lambda _: self._next_episode())
 
     # What a notebook's cells show.
 
     def network(self) -> None:
         """Show which network and which images are used."""
         display(widgets.VBox([self.net, self.source, self.data_dir, self.line, self.message]))
-        self.load()
+        self._load()
 
     def episode(self) -> None:
         shape = [self.n_way, self.n_shot, self.n_query]
@@ -91,13 +91,13 @@ class Panel:
 
     # What the controls do.
 
-    def load(self) -> None:
+    def _load(self) -> None:
         """Get network and images as chosen, then draw an episode."""
         _, spec, weights = self.networks[self.net.value]
-        with self.telling():
+        with self._telling():
             data = self.settings.data(self.source.value, self.data_dir.value)
             explorer = Explorer(load_trained(weights), images_for(spec, data))
-            self.draw_with(explorer)
+            self._draw_with(explorer)
             self.n_aug.disabled = not explorer.hallucinates
             classes, images = len(explorer.bank.class_names), len(explorer.bank.labels)
             self.line.value = html.escape(
@@ -105,53 +105,53 @@ class Panel:
                 f"classes with {images:,} images that it has not seen."
             )
 
-    def use_folder(self) -> None:
+    def _use_folder(self) -> None:
         """A folder was named: its images are meant, whatever the source was."""
         if self.source.value == "glyphs" and self.data_dir.value.strip():
             self.source.value = "folder"  # loads them
         else:
-            self.load()
+            self._load()
 
-    def next_episode(self) -> None:
+    def _next_episode(self) -> None:
         self.seed.value += 1  # draws it
 
-    def draw(self) -> None:
+    def _draw(self) -> None:
         """Draw the episode of these numbers."""
         if self.explorer is None:
             return  # what is wrong with the images stays on screen
-        with self.telling():
-            self.draw_with(self.explorer)
+        with self._telling():
+            self._draw_with(self.explorer)
 
-    def draw_with(self, explorer: Explorer) -> None:
+    def _draw_with(self, explorer: Explorer) -> None:
         """Draw from these images; they are kept only if they suffice."""
         shape = (control.value for control in (self.n_way, self.n_shot, self.n_query))
         explorer.draw(*shape, self.seed.value)
         self.explorer = explorer
-        self.refresh()
+        self._refresh()
 
-    def refresh(self) -> None:
+    def _refresh(self) -> None:
         """Classify the episode's queries and update all figures."""
         if self.explorer is None:
             return  # nothing could be loaded yet
-        answer = self.explorer.classify(self.m)
-        self.result.value = f"M = {self.m}: <b>{answer.score}</b>, "
+        answer = self.explorer.classify(self._m)
+        self.result.value = f"M = {self._m}: <b>{answer.score}</b>, "
         self.result.value += f"M = 0: {self.explorer.classify(0).score}"
         if not self.explorer.hallucinates:
             self.result.value = f"<b>{answer.score}</b>. This network hallucinates nothing."
-        self.show_episode(answer)
-        self.show_distances(answer)
-        self.show_movement()
+        self._show_episode(answer)
+        self._show_distances(answer)
+        self._show_movement()
 
-    def show_episode(self, answer: Answer) -> None:
+    def _show_episode(self, answer: Answer) -> None:
         shown, names = self.explorer, self.explorer.names
         self.figures["episode"].show(
             explore_figures.episode(shown.bank, shown.episode, shown.n_shot, names, answer),
             f"Episode with seed {shown.seed}: support and query images of {len(names)} classes. "
-            f"With M = {self.m}, {answer.score}.",
+            f"With M = {self._m}, {answer.score}.",
             "Each query with the class it is taken for: ✓ right, ✗ wrong.",
         )
 
-    def show_distances(self, answer: Answer) -> None:
+    def _show_distances(self, answer: Answer) -> None:
         names, distance = self.explorer.names, self.explorer.trained.spec.distance
         self.figures["distances"].show(
             explore_figures.distances(names, answer, distance),
@@ -160,23 +160,23 @@ class Panel:
             "A row for each query, a column for each prototype. The frame marks the nearest.",
         )
 
-    def show_movement(self) -> None:
-        move, names = self.explorer.move(self.m), self.explorer.names
+    def _show_movement(self) -> None:
+        move, names = self.explorer.move(self._m), self.explorer.names
         right = {m: self.explorer.classify(m).correct for m in move.steps}
         scores = ", ".join(f"{int(correct.sum())} at {m}" for m, correct in right.items())
         self.figures["movement"].show(
             explore_figures.movement(names, move),
             f"Episode in two dimensions: supports, queries, hallucinated features, and the paths "
-            f"of {len(names)} prototypes from M = 0 to {self.m}. Right answers: {scores}.",
+            f"of {len(names)} prototypes from M = 0 to {self._m}. Right answers: {scores}.",
             f"Right answers along the path, of {right[0].numel()}: {scores}.",
         )
 
     @property
-    def m(self) -> int:
+    def _m(self) -> int:
         return self.n_aug.value if self.explorer.hallucinates else 0
 
     @contextlib.contextmanager
-    def telling(self) -> Iterator[None]:
+    def _telling(self) -> Iterator[None]:
         """Tell the user what went wrong, and keep what is on screen.
 
         What a control's change raises is shown nowhere else. Errors that are not the user's go
@@ -186,11 +186,11 @@ class Panel:
         try:
             yield
         except InputError as error:
-            self.tell(str(error))
+            self._tell(str(error))
         except Exception as error:
-            self.tell(f"{type(error).__name__}: {error}")
+            self._tell(f"{type(error).__name__}: {error}")
             raise
 
-    def tell(self, what: str) -> None:
+    def _tell(self, what: str) -> None:
         kept = " What you see below is as before." if self.explorer is not None else ""
         self.message.value = f'<p role="alert">⚠ {html.escape(what)}.{kept}</p>'
