@@ -164,7 +164,7 @@ def _link(notebook: NotebookNode, references: References) -> list[dict[str, str]
 
 def notebook_title(path: Path) -> str:
     """Title of a notebook: its first heading, or the file's name."""
-    _, renderer = _prepare(nbformat.read(path, as_version=4), str(path.parent))
+    _, renderer = _prepare(nbformat.read(path, as_version=4), str(path.parent), params=None)
     return _page_title(renderer, path.stem)
 
 
