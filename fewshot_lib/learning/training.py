@@ -59,6 +59,7 @@ def train(
         banks = train_bank, val_bank
         features, val_features = (encode(training.learner, b, default_device()) for b in banks)
         train_bank = replace(train_bank, images=features.embedded.clone())
+        progress.bar.unpause()  # this was no part of an epoch
     for epoch in range(len(history) + 1, spec.epochs + 1):
         started = time.perf_counter()
         row = _train_epoch(spec, training, train_bank, epoch, progress)
