@@ -46,8 +46,6 @@ def train(
     Returns:
         The history, one row per epoch.
     """
-    keep_freed_memory()
-    torch.backends.cudnn.benchmark = True  # all batches of a training have one shape
     training = _begin(spec, pretrained or {})
     checkpoints.load(folder, training)
     history = training.history
@@ -56,10 +54,10 @@ def train(
     train_bank, val_bank = (place(bank, default_device()) for bank in (train_bank, val_bank))
     val_features = None
     if training.learner.frozen and len(history) < spec.epochs:
-        banks = train_bank, val_bank
-        features, val_features = (encode(training.learner, b, default_device()) for b in banks)
+        features = encode(training.learner, train_bank, default_device())
         train_bank = replace(train_bank, images=features.embedded.clone())
-        progress.bar.unpause()  # this was no part of an epoch
+        val_features = encode(training.learner, val_bank, default_device())
+        progress.bar.unpause()  # encoding was no part of an epoch
     for epoch in range(len(history) + 1, spec.epochs + 1):
         started = time.perf_counter()
         row = _train_epoch(spec, training, train_bank, epoch, progress)
@@ -73,6 +71,8 @@ def train(
 
 def _begin(spec: Spec, pretrained: Weights) -> Training:
     """A learner that has learned nothing in episodes yet, with its optimizers."""
+    keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # all batches of a training have one shape
     with seeded(spec.seed, "weights"):
         learner = make_learner(spec)
     learner.start_from(pretrained)

@@ -75,7 +75,7 @@ def _rows(ranking: Ranking) -> list[Row]:
                 "name": one.name or words or "the only setting",
                 "changes": words if one.name else "",
                 "accuracy": str(Interval(row.accuracy, row.ci95, row.test_episodes)),
-                "validation": str(Interval(row.val_accuracy, row.val_ci95, row.test_episodes)),
+                "validation": str(Interval(row.val_accuracy, row.val_ci95, runs.spec.episodes_val)),
                 "epochs": runs.best_epochs,
                 "seconds": duration(row.seconds),
                 "runs": [run.folder.name for run in runs.seeds],
