@@ -62,6 +62,7 @@ def _rows() -> Iterator[str]:
             ours = f"{accuracy} ({entry['accuracy'][2]:,} episodes)", gap
             runs = ", ".join(f"`{run}`" for run in entry["runs"])
             yield f"| {' | '.join([where, method, *others, *ours, runs])} |"
+            where = ""  # once for all its methods
 
 
 def _recorded() -> Iterator[tuple[str, dict[str, Any], str, str]]:
