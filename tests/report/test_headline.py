@@ -79,10 +79,10 @@ def test_recorded_numbers_are_those_of_the_report_s_runs(path):
     kept = json.loads(path.read_text("utf-8"))
     result = json.loads((path.parent / "result.json").read_text("utf-8"))
     found = {
-        (e["run"], e["split"], e["n"], e.get("calibrated", False)): e["mean"]
+        (e["run"], e.get("split", TEST_CASES), e["n"], e.get("calibrated", False)): e["mean"]
         for e in result["summary"]
     }
-    for split in {"val", "test"} & kept.keys():
+    for split in {"val", "test", TEST_CASES} & kept.keys():
         for entry in kept[split]:
             mean, _, n = entry["accuracy"]
             calibrated = "calibrated" in entry["method"]
