@@ -143,7 +143,7 @@ class Ranking:
         return pd.DataFrame(map(self._row, range(len(self.runs))))
 
     def _row(self, place: int) -> dict[str, Any]:
-        runs = self.runs[place].seeds
+        runs, starts = self.runs[place].seeds, self.runs[place].pretrainings
         gap = self.gap(place)
         validation = of_intervals([run.accuracy_at(run.result["best_epoch"]) for run in runs])
         return self._parameters(place) | {
@@ -155,7 +155,7 @@ class Ranking:
             "difference": gap.mean if gap else None,
             "difference_ci95": gap.ci95 if gap else None,
             "verdict": _WORDS[verdict(gap)] if gap else "",
-            "seconds": sum(run.result["seconds"] for run in runs),
+            "seconds": sum(run.result["seconds"] for run in [*runs, *starts]),
             "runs": " ".join(run.folder.name for run in runs),
         }
 

@@ -56,6 +56,14 @@ def test_a_step_changes_the_one_before_it(write, sweep):
     assert points(gap) in rows[2].text
 
 
+def test_what_a_setting_took_counts_the_classifier_it_starts_from(write, sweep):
+    path = write(list=[{"pretrain_epochs": 1}])
+    page = Path(sweep(path).stdout.splitlines()[-1])
+    made = run(read_settings(path)[0].specs[0])
+    took = made.result["seconds"] + made.pretraining.result["seconds"]
+    assert pd.read_csv(page.parent / "settings.csv")["seconds"][0] == pytest.approx(took)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
