@@ -16,7 +16,6 @@ from fewshot_lib.progress import duration
 from fewshot_lib.report.pages import (
     Row,
     curves,
-    curves_in_words,
     difference_cells,
     episodes_in_words,
     render_page,
@@ -72,7 +71,6 @@ def _page_values(
             name: list(map(value_text, v)) for name, v in differing_values(specs).items()
         },
         "curves": curves(runs),
-        "alt": curves_in_words(runs),
         "costs": [_cost_row(name, run) for name, run in runs.items()],
     }
 

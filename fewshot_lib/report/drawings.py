@@ -1,9 +1,10 @@
-"""SVG drawings as parts of a page."""
+"""Figures as parts of a page."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -17,7 +18,31 @@ class FigureError(ValueError):
     """A figure that a page cannot show to everybody."""
 
 
-def inline_svg(source: str, anchor: str, alt: str, cuts: Sequence[float] = ()) -> str:
+def plate(kind: str, data: str, about: Mapping[str, Any], anchor: str, name: str) -> str:
+    """An image in a box of its own to scroll in.
+
+    Args:
+        kind: ``image/png``, ``image/jpeg`` or ``image/svg+xml``.
+        data: base64, or the SVG document.
+        about: ``alt``, and if known ``width`` in pixels and ``cuts`` into panels.
+        anchor: what a drawing's ids begin with.
+        name: of the box.
+
+    Raises:
+        FigureError: the SVG cannot be read.
+    """
+    width = f' style="--width:{float(about["width"]):g}px"' if about.get("width") else ""
+    if kind == "image/svg+xml":
+        picture = _inline_svg(data, anchor, about["alt"], about.get("cuts") or ())
+    else:
+        source = "".join(data.split())
+        picture = f'<img src="data:{kind};base64,{source}" alt="{escape(about["alt"])}">'
+    return (
+        f'<div class="plate" tabindex="0" role="group" aria-label="{name}"{width}>{picture}</div>'
+    )
+
+
+def _inline_svg(source: str, anchor: str, alt: str, cuts: Sequence[float] = ()) -> str:
     """A drawing as part of the page: as wide as its box, ids and styles its own, no scripts.
 
     Args:

@@ -16,7 +16,7 @@ from nbconvert.filters.markdown_mistune import (
     MathInlineParser,
 )
 
-from fewshot_lib.report.drawings import FigureError, inline_svg
+from fewshot_lib.report.drawings import FigureError, plate
 from fewshot_lib.report.references import section_anchor
 
 # What the converter does not know, in words that it does.
@@ -190,12 +190,11 @@ def _label(name: str, anchor: str) -> str:
 
 
 def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers) -> str:
-    """An image with a numbered caption, in a box of its own to scroll in.
+    """An image with a numbered caption.
 
     Args:
-        kind: ``image/png``, ``image/jpeg`` or ``image/svg+xml``.
-        data: base64, or the SVG document.
-        about: ``alt``, and if known ``caption``, ``width`` in pixels and ``cuts`` into panels.
+        kind, data: as of ``drawings.plate``.
+        about: as there, and ``caption``.
 
     Raises:
         FigureError: there is no alternative text, or the SVG cannot be read.
@@ -204,16 +203,9 @@ def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers
     if not alt:
         raise FigureError(_NO_ALT)
     name, anchor = numbers.next("Figure")
-    width = f' style="--width:{float(about["width"]):g}px"' if about.get("width") else ""
-    if kind == "image/svg+xml":
-        picture = inline_svg(data, anchor, alt, about.get("cuts") or ())
-    else:
-        source = "".join(data.split())
-        picture = f'<img src="data:{kind};base64,{source}" alt="{escape(alt)}">'
-    box = f'<div class="plate" tabindex="0" role="group" aria-label="{name}"{width}>'
     caption = _label(name, anchor) + escape(about.get("caption") or "")
     return (
-        f'<figure id="{anchor}">{box}{picture}</div>'
+        f'<figure id="{anchor}">{plate(kind, data, {**about, "alt": alt}, anchor, name)}'
         f"<figcaption>{caption.strip()}</figcaption></figure>"
     )
 

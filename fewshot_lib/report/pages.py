@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
 
 from fewshot_lib.experiments.ledger import COMPLETE, Status
 from fewshot_lib.experiments.matrix import SeedRuns
@@ -18,6 +19,7 @@ from fewshot_lib.learning.intervals import Interval, points, verdict
 from fewshot_lib.notebook import style
 from fewshot_lib.notebook.curves import learning_curves
 from fewshot_lib.progress import duration
+from fewshot_lib.report.drawings import plate
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
 from fewshot_lib.spec.words import episode_shape, equal_values, short_names, value_text
@@ -63,33 +65,36 @@ def shared_values(title: str, href: str, specs: Sequence[Spec]) -> dict[str, Any
         "title": title,
         "same": {name: value for name, value in same.items() if name in _MAIN},
         "same_too": {name: value for name, value in same.items() if name not in _MAIN},
-        "width": round(style.WIDTH * style.SCREEN_DPI),
         "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | provenance(),
         **neighbours([Page(href, title)], href),
     }
 
 
+def figure_box(figure: Figure, name: str, alt: str) -> str:
+    """A figure as part of a page that is no notebook; it is closed."""
+    contents, about = style.mime_bundle(figure, alt, "")
+    (kind,) = about
+    data = contents[kind]
+    data = base64.b64encode(data).decode() if isinstance(data, bytes) else data
+    box = plate(kind, data, about[kind], f"figure-{name}", name)
+    return f'<figure id="figure-{name}">{box}</figure>'
+
+
 def curves(runs: Mapping[str, Run]) -> str:
-    """The learning curves of all runs as one PNG, in base64."""
+    """The learning curves of all runs as a part of the page."""
     style.use_style()
     # Between two dollars Matplotlib would read a formula.
     labels = [name.replace("$", r"\$") for name in short_names(list(runs))]
     seeds = [SeedRuns((run,)) for run in runs.values()]
-    figure = learning_curves(dict(zip(labels, seeds, strict=True)))
-    pixels = style.png(figure)
-    style.plt.close(figure)
-    return base64.b64encode(pixels).decode("ascii")
-
-
-def curves_in_words(runs: Mapping[str, Run]) -> str:
     best = (
         f"{name} {100 * run.result['val_accuracy']:.1f} % after epoch {run.result['best_epoch']}"
         for name, run in runs.items()
     )
-    return (
+    alt = (
         "Training loss and validation accuracy with its 95 % band over epochs, one line for each "
         f"run. Best validation accuracy: {'; '.join(best)}."
     )
+    return figure_box(learning_curves(dict(zip(labels, seeds, strict=True))), "curves", alt)
 
 
 INDEX = "index.html"

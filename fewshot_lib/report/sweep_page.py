@@ -16,9 +16,9 @@ from fewshot_lib.report.pages import (
     INDEX,
     Row,
     curves,
-    curves_in_words,
     difference_cells,
     episodes_in_words,
+    figure_box,
     render_page,
     shared_values,
 )
@@ -102,9 +102,7 @@ def _page_values(title: str, ranking: Ranking, rows: list[Row]) -> Row:
         "shapes": sorted({episodes_in_words(spec) for spec in specs}),
         "failed": [one.name or _in_words(one.changes) for one in ranking.failed],
         "dots": _figure_html(ranking, labels),
-        "dots_alt": "Accuracy of each setting with its 95 % interval.",
         "curves": curves(best) if len(best) > 1 else "",
-        "curves_alt": curves_in_words(best),
         "n_curves": len(best),
     }
 
@@ -118,9 +116,9 @@ def _labels(rows: Sequence[Row]) -> list[str]:
 
 
 def _figure_html(ranking: Ranking, labels: Sequence[str]) -> str:
-    """Accuracies with their intervals as an SVG, the first on top; strokes are single seeds."""
+    """Accuracies with their intervals, the first on top; strokes are single seeds."""
     style.use_style()
-    figure, ax = plt.subplots(figsize=(style.WIDTH, 0.9 + 0.3 * len(labels)))
+    figure, ax = plt.subplots(figsize=(0.7 * style.WIDTH, 0.9 + 0.3 * len(labels)))
     for i, evaluations in enumerate(ranking.evaluations):
         mean, ci95, _ = evaluations.accuracy
         ax.errorbar(100 * mean, i, xerr=100 * ci95, fmt="o", color=style.OTHERS[0], capsize=3)
@@ -131,9 +129,7 @@ def _figure_html(ranking: Ranking, labels: Sequence[str]) -> str:
     ax.set_yticks(range(len(labels)), [label.replace("$", r"\$") for label in labels])
     ax.set(xlabel="accuracy, %", ylim=(len(labels) - 0.5, -0.5))
     ax.grid(False, axis="y")
-    text = style.svg(figure, salt="sweep")
-    plt.close(figure)
-    return text
+    return figure_box(figure, "accuracies", "Accuracy of each setting with its 95 % interval.")
 
 
 def _as_text(rows: Sequence[Row]) -> str:

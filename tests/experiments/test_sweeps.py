@@ -150,8 +150,9 @@ def test_the_page_ranks_draws_and_needs_no_network(write, sweep):
     assert [row.find("th").text for row in rows] == ["1", "2"]
     assert {row.td.text for row in rows} == {"distance euclidean", "distance cosine"}
     assert "the best" in rows[0].text
-    assert page.find("figure", attrs={"aria-label": True}).find("svg")
-    assert page.find("img")["alt"].startswith("Training loss")
+    dots, curves = (page.select_one(f"#figure-{name} svg") for name in ("accuracies", "curves"))
+    assert dots["aria-label"].startswith("Accuracy of each setting")
+    assert curves["aria-label"].startswith("Training loss")
     sources = [tag.get("src", "") for tag in page.find_all(["img", "script", "link"])]
     assert all(source in ("",) or source.startswith("data:") for source in sources)
 

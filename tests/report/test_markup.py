@@ -3,7 +3,7 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from fewshot_lib.report.drawings import FigureError, inline_svg
+from fewshot_lib.report.drawings import FigureError, plate
 from fewshot_lib.report.markup import Renderer, _mathml, tidy_tables
 
 DRAWING = """<?xml version="1.0"?>
@@ -13,6 +13,10 @@ DRAWING = """<?xml version="1.0"?>
 <defs><path id="dot" d="M0 0"/><clipPath id="clip"/></defs>
 <use xlink:href="#dot" style="fill: #dot; clip-path: url(#clip)"/><use href="#elsewhere"/>
 </svg>"""
+
+
+def inline_svg(source: str, anchor: str, alt: str) -> str:
+    return plate("image/svg+xml", source, {"alt": alt}, anchor, "Figure 7")
 
 
 def markdown(source: str) -> str:
