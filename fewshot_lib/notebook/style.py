@@ -115,7 +115,7 @@ def mime_bundle(figure: Figure, alt: str, caption: str) -> tuple[dict[str, Any],
     width = round(figure.get_figwidth() * SCREEN_DPI)
     data, cuts = svg(figure, salt=f"{alt} {caption}"), _cuts(figure)
     size = len(data.encode())
-    if size > _LARGEST_SVG and size > 4 / 3 * len(pixels := png(figure)):  # base64 takes a third
+    if size > _LARGEST_SVG and size > 4 / 3 * len(pixels := _png(figure)):  # base64 takes a third
         data = pixels
     plt.close(figure)
     return _bundle(data, width, alt, caption, cuts)
@@ -181,7 +181,7 @@ def svg(figure: Figure, salt: str) -> str:
     return re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in used else "", text)
 
 
-def png(figure: Figure) -> bytes:
+def _png(figure: Figure) -> bytes:
     """The figure in pixels, at twice its size on screen."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=2 * SCREEN_DPI, metadata={"Software": None})

@@ -18,15 +18,18 @@ class FigureError(ValueError):
     """A figure that a page cannot show to everybody."""
 
 
-def plate(kind: str, data: str, about: Mapping[str, Any], anchor: str, name: str) -> str:
+def figure_element(
+    kind: str, data: str, about: Mapping[str, Any], anchor: str, name: str, caption: str = ""
+) -> str:
     """An image in a box of its own to scroll in.
 
     Args:
         kind: ``image/png``, ``image/jpeg`` or ``image/svg+xml``.
         data: base64, or the SVG document.
         about: ``alt``, and if known ``width`` in pixels and ``cuts`` into panels.
-        anchor: what a drawing's ids begin with.
+        anchor: the figure's id; a drawing's own ids begin with it, its styles hold for it alone.
         name: of the box.
+        caption: HTML.
 
     Raises:
         FigureError: the SVG cannot be read.
@@ -37,9 +40,9 @@ def plate(kind: str, data: str, about: Mapping[str, Any], anchor: str, name: str
     else:
         source = "".join(data.split())
         picture = f'<img src="data:{kind};base64,{source}" alt="{escape(about["alt"])}">'
-    return (
-        f'<div class="plate" tabindex="0" role="group" aria-label="{name}"{width}>{picture}</div>'
-    )
+    box = f'<div class="plate" tabindex="0" role="group" aria-label="{name}"{width}>'
+    caption = caption and f"<figcaption>{caption}</figcaption>"
+    return f'<figure id="{anchor}">{box}{picture}</div>{caption}</figure>'
 
 
 def _inline_svg(source: str, anchor: str, alt: str, cuts: Sequence[float] = ()) -> str:

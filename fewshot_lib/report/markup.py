@@ -16,7 +16,7 @@ from nbconvert.filters.markdown_mistune import (
     MathInlineParser,
 )
 
-from fewshot_lib.report.drawings import FigureError, plate
+from fewshot_lib.report.drawings import FigureError, figure_element
 from fewshot_lib.report.references import section_anchor
 
 # What the converter does not know, in words that it does.
@@ -193,7 +193,7 @@ def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers
     """An image with a numbered caption.
 
     Args:
-        kind, data: as of ``drawings.plate``.
+        kind, data: as of ``drawings.figure_element``.
         about: as there, and ``caption``.
 
     Raises:
@@ -204,10 +204,7 @@ def figure_html(kind: str, data: str, about: Mapping[str, Any], numbers: Numbers
         raise FigureError(_NO_ALT)
     name, anchor = numbers.next("Figure")
     caption = _label(name, anchor) + escape(about.get("caption") or "")
-    return (
-        f'<figure id="{anchor}">{plate(kind, data, {**about, "alt": alt}, anchor, name)}'
-        f"<figcaption>{caption.strip()}</figcaption></figure>"
-    )
+    return figure_element(kind, data, {**about, "alt": alt}, anchor, name, caption.strip())
 
 
 def number_captions(html: str, numbers: Numbers) -> str:

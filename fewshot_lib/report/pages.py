@@ -19,7 +19,7 @@ from fewshot_lib.learning.intervals import Interval, points, verdict
 from fewshot_lib.notebook import style
 from fewshot_lib.notebook.curves import learning_curves
 from fewshot_lib.progress import duration
-from fewshot_lib.report.drawings import plate
+from fewshot_lib.report.drawings import figure_element
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
 from fewshot_lib.spec.words import episode_shape, equal_values, short_names, value_text
@@ -76,8 +76,7 @@ def figure_box(figure: Figure, name: str, alt: str) -> str:
     (kind,) = about
     data = contents[kind]
     data = base64.b64encode(data).decode() if isinstance(data, bytes) else data
-    box = plate(kind, data, about[kind], f"figure-{name}", name)
-    return f'<figure id="figure-{name}">{box}</figure>'
+    return figure_element(kind, data, about[kind], f"figure-{name}", name)
 
 
 def curves(runs: Mapping[str, Run]) -> str:

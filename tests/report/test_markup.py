@@ -3,7 +3,7 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from fewshot_lib.report.drawings import FigureError, plate
+from fewshot_lib.report.drawings import FigureError, figure_element
 from fewshot_lib.report.markup import Renderer, _mathml, tidy_tables
 
 DRAWING = """<?xml version="1.0"?>
@@ -16,7 +16,7 @@ DRAWING = """<?xml version="1.0"?>
 
 
 def inline_svg(source: str, anchor: str, alt: str) -> str:
-    return plate("image/svg+xml", source, {"alt": alt}, anchor, "Figure 7")
+    return figure_element("image/svg+xml", source, {"alt": alt}, anchor, "Figure 7")
 
 
 def markdown(source: str) -> str:
