@@ -217,6 +217,7 @@ REAL = os.environ.get("FEWSHOT_MINI_IMAGENET")
 
 
 @pytest.mark.skipif(not REAL, reason="FEWSHOT_MINI_IMAGENET names no folder with mini-ImageNet")
+@pytest.mark.timeout(3600)  # twelve runs on 10,000 episodes
 def test_the_recorded_laptop_report_is_what_its_weights_say():
     done = fewshot("verify", ROOT / "reports" / "reference" / "laptop", "--data-dir", REAL)
     assert done.exit_code == 0, done.stdout
