@@ -13,13 +13,7 @@ from fewshot_lib.experiments.engines.settings import EngineSettings
 from fewshot_lib.experiments.runs import RESULT, Run
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.evaluation import Evaluation
-from fewshot_lib.learning.intervals import (
-    Interval,
-    mean_interval,
-    of_intervals,
-    student_interval,
-    unpaired,
-)
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.spec.parameters import Spec
 
 
@@ -73,7 +67,7 @@ class SeedEvaluations:
         """
         for seed in self.seeds[1:]:
             self.seeds[0].minus(seed)  # raises
-        return mean_interval(torch.stack([seed.accuracies for seed in self.seeds]))
+        return Interval.over_seeds(torch.stack([seed.accuracies for seed in self.seeds]))
 
     def minus(self, other: "SeedEvaluations") -> Interval:
         """Difference of accuracies, paired over episodes and as many seeds as both have.
@@ -84,7 +78,7 @@ class SeedEvaluations:
         pairs = list(zip(self.seeds, other.seeds, strict=False))
         for a, b in pairs:
             a.minus(b)  # raises
-        return mean_interval(torch.stack([a.accuracies - b.accuracies for a, b in pairs]))
+        return Interval.over_seeds(torch.stack([a.accuracies - b.accuracies for a, b in pairs]))
 
     def confusion(self, bank: ImageBank) -> torch.Tensor:
         """Counts ``(n_classes, n_classes)`` of all seeds: row the true class."""
@@ -105,7 +99,7 @@ def difference(a: _AnyEvaluation, b: _AnyEvaluation) -> Interval:
     try:
         return a.minus(b)
     except ValueError:
-        return unpaired(a.accuracy, b.accuracy)
+        return a.accuracy.minus(b.accuracy)
 
 
 def same_weights(a: SeedEvaluations, b: SeedEvaluations) -> bool:
@@ -151,11 +145,11 @@ class SeedRuns:
     @property
     def epoch_seconds(self) -> Interval:
         """Seconds per epoch, over the epochs of all seeds."""
-        return student_interval(torch.tensor(pd.concat(self.histories)["seconds"].to_numpy()))
+        return Interval.of_few(torch.tensor(pd.concat(self.histories)["seconds"].to_numpy()))
 
     def accuracy_at(self, epoch: int) -> Interval:
         """Validation accuracy after this epoch, over seeds."""
-        return of_intervals([run.accuracy_at(epoch) for run in self.seeds])
+        return Interval.of_seeds([run.accuracy_at(epoch) for run in self.seeds])
 
     def evaluate(self, n_episodes: int, **choices: Any) -> SeedEvaluations:
         """Judge every seed; arguments as of ``Run.evaluate``."""

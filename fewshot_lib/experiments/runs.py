@@ -21,7 +21,7 @@ from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, w
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import PeakMemory, default_device
 from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate, query_features
-from fewshot_lib.learning.intervals import Interval, student_interval
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
@@ -91,7 +91,7 @@ class Run:
     @property
     def epoch_seconds(self) -> Interval:
         """Seconds per epoch of this run, training and validation."""
-        return student_interval(torch.tensor(self.history["seconds"].to_numpy()))
+        return Interval.of_few(torch.tensor(self.history["seconds"].to_numpy()))
 
     @cached_property
     def _trained(self) -> Trained:

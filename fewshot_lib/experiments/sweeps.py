@@ -15,7 +15,7 @@ from fewshot_lib.experiments.comparison import other_episodes
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns, run_matrix
 from fewshot_lib.experiments.runs import Run, finished_run
 from fewshot_lib.files import from_root, spreadsheet_safe
-from fewshot_lib.learning.intervals import Interval, of_intervals, verdict
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.words import differing_values, value_text
@@ -145,7 +145,7 @@ class Ranking:
     def _row(self, place: int) -> dict[str, Any]:
         runs, starts = self.runs[place].seeds, self.runs[place].pretrainings
         gap = self.gap(place)
-        validation = of_intervals([run.accuracy_at(run.result["best_epoch"]) for run in runs])
+        validation = Interval.of_seeds([run.accuracy_at(run.result["best_epoch"]) for run in runs])
         return self._parameters(place) | {
             "best_epoch": " ".join(str(run.result["best_epoch"]) for run in runs),
             "val_accuracy": validation.mean,
@@ -154,7 +154,7 @@ class Ranking:
             "seeds": len(runs),
             "difference": gap.mean if gap else None,
             "difference_ci95": gap.ci95 if gap else None,
-            "verdict": _WORDS[verdict(gap)] if gap else "",
+            "verdict": _WORDS[gap.verdict()] if gap else "",
             "seconds": sum(run.result["seconds"] for run in [*runs, *starts]),
             "runs": " ".join(run.folder.name for run in runs),
         }

@@ -15,7 +15,7 @@ from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.files import from_root, output_file
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import Features, encode, predict
-from fewshot_lib.learning.intervals import Interval, interval
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import load_trained
@@ -90,7 +90,7 @@ def evaluate_testcases(run: Run, calibrated: bool = False) -> Interval | None:
     means = run.class_means if calibrated else None
     positions = _solve(run.learner, run.features("val"), support, query, means)
     chosen = bank.labels[support[..., 0]].gather(1, positions)
-    accuracy = interval((chosen == bank.labels[query]).double().mean(1))
+    accuracy = Interval.of((chosen == bank.labels[query]).double().mean(1))
     name, weights = run.folder.name, run.weights_hash
     note_accuracy(name, weights, accuracy, testcases=TESTCASES, calibrated=calibrated)
     return accuracy

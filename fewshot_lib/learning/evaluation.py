@@ -10,7 +10,7 @@ import torch
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.device import send, whole_float32
-from fewshot_lib.learning.intervals import Interval, interval
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.networks.calibration import calibrate
@@ -56,7 +56,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> Interval:
-        return interval(self.accuracies)
+        return Interval.of(self.accuracies)
 
     def minus(self, other: "Evaluation") -> Interval:
         """Paired difference of accuracies, over the same episodes.
@@ -70,7 +70,7 @@ class Evaluation:
         )
         if not same:
             raise ValueError("a paired difference needs the same queries on both sides")
-        return interval(self.accuracies - other.accuracies)
+        return Interval.of(self.accuracies - other.accuracies)
 
     def confusion(self, bank: ImageBank) -> torch.Tensor:
         """Counts ``(n_classes, n_classes)``: row the true class, column the predicted one."""

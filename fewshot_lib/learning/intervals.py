@@ -39,6 +39,64 @@ class Interval(NamedTuple):
     ci95: float
     n: int
 
+    @classmethod
+    def of(cls, values: torch.Tensor) -> "Interval":
+        """mean ± 1.96 · std / √n with the population's std, the field's convention."""
+        values = values.double()
+        n = values.numel()
+        ci95 = 1.96 * values.std(correction=0).item() / math.sqrt(n)
+        return cls(values.mean().item(), ci95, n)
+
+    @classmethod
+    def over_seeds(cls, values: torch.Tensor) -> "Interval":
+        """Mean of ``values (S, E)`` over S seeds and E episodes, for others of both.
+
+        With one seed its part is unknown: the interval is that of ``of`` then, and tells of other
+        episodes alone.
+
+        Returns:
+            Its ``n`` is the number of episodes.
+        """
+        values = values.double()
+        n_seeds, n_episodes = values.shape
+        if 1 in values.shape:
+            return cls.of(values)._replace(n=n_episodes)
+        mean, by_seed, by_episode = values.mean(), values.mean(1, keepdim=True), values.mean(0)
+        rest = values - by_seed - by_episode + mean
+        freedom = (n_seeds - 1) * (n_episodes - 1)
+        return _of_parts(
+            mean.item(),
+            (by_seed.var().item() / n_seeds, n_seeds),
+            (by_episode.var().item() / n_episodes, n_episodes),
+            twice=rest.square().sum().item() / freedom / (n_seeds * n_episodes),
+        )
+
+    @classmethod
+    def of_seeds(cls, seeds: Sequence["Interval"]) -> "Interval":
+        """``over_seeds`` where each seed's mean and interval is all that is known.
+
+        So it is after an epoch, whose single episodes are not stored. All seeds were judged on the
+        same episodes, so their half widths do not shrink with the number of seeds; as they are
+        they count the rest twice: the interval is a little too wide. A single seed's is left as
+        it is.
+        """
+        n_seeds, n = len(seeds), seeds[0].n
+        if n_seeds == 1:
+            return seeds[0]
+        means = torch.tensor([one.mean for one in seeds], dtype=torch.float64)
+        of_episodes = sum((one.ci95 / 1.96) ** 2 for one in seeds) / n_seeds
+        of_means = means.var().item() / n_seeds, n_seeds
+        return _of_parts(means.mean().item(), of_means, (of_episodes, n))
+
+    @classmethod
+    def of_few(cls, values: torch.Tensor) -> "Interval":
+        """Mean of a few independent values by Student's t; one tells nothing of the spread."""
+        values = values.double().flatten()
+        n, mean = len(values), values.mean().item()
+        if n == 1:
+            return cls(mean, math.inf, n)
+        return _of_parts(mean, (values.var().item() / n, n), (0.0, n))
+
     @property
     def low(self) -> float:
         return self.mean - self.ci95
@@ -47,100 +105,41 @@ class Interval(NamedTuple):
     def high(self) -> float:
         return self.mean + self.ci95
 
+    def __abs__(self) -> "Interval":
+        """The size of a difference."""
+        return self._replace(mean=abs(self.mean))
+
+    def minus(self, other: "Interval") -> "Interval":
+        """Difference of two independent means; the half widths add in squares."""
+        ci95 = math.hypot(self.ci95, other.ci95)
+        return Interval(self.mean - other.mean, ci95, min(self.n, other.n))
+
+    def verdict(self, negligible: float = 0) -> str:
+        """What the 95 % interval of a difference says about the claim that it is positive.
+
+        Args:
+            negligible: a difference smaller than this is none, however surely it is measured.
+
+        Returns:
+            confirmed, contradicted, practically equal, or undecided where the interval contains
+            zero.
+        """
+        if self.low <= 0 <= self.high:
+            return "undecided"
+        if abs(self.mean) < negligible:
+            return "practically equal"
+        return "confirmed" if self.mean > 0 else "contradicted"
+
     def __str__(self) -> str:
         return f"{100 * self.mean:.2f} ± {100 * self.ci95:.2f} %"
 
+    def points(self) -> str:
+        """``+3.14 ± 0.92 points``: a difference of shares in percentage points."""
+        return f"{100 * self.mean:+.2f} ± {100 * self.ci95:.2f} points".replace("-", "−")
 
-def interval(values: torch.Tensor) -> Interval:
-    """mean ± 1.96 · std / √n with the population's std, the field's convention."""
-    values = values.double()
-    n = values.numel()
-    ci95 = 1.96 * values.std(correction=0).item() / math.sqrt(n)
-    return Interval(values.mean().item(), ci95, n)
-
-
-def unpaired(a: Interval, b: Interval) -> Interval:
-    """Difference of two independent means; the half widths add in squares."""
-    return Interval(a.mean - b.mean, math.hypot(a.ci95, b.ci95), min(a.n, b.n))
-
-
-def larger_gap(a: Interval, b: Interval) -> Interval:
-    """Size of difference ``a`` minus size of difference ``b``."""
-    return unpaired(a._replace(mean=abs(a.mean)), b._replace(mean=abs(b.mean)))
-
-
-def points(gap: Interval) -> str:
-    """``+3.14 ± 0.92 points``: a difference of shares in percentage points."""
-    return f"{100 * gap.mean:+.2f} ± {100 * gap.ci95:.2f} points".replace("-", "−")
-
-
-def seconds(gap: Interval) -> str:
-    """``+3.1 ± 0.9 s``."""
-    return f"{gap.mean:+.2f} ± {gap.ci95:.2f} s".replace("-", "−")
-
-
-def verdict(gap: Interval, negligible: float = 0) -> str:
-    """What the 95 % interval of a difference says about the claim that it is positive.
-
-    Args:
-        negligible: a difference smaller than this is none, however surely it is measured.
-
-    Returns:
-        confirmed, contradicted, practically equal, or undecided where the interval contains zero.
-    """
-    if gap.low <= 0 <= gap.high:
-        return "undecided"
-    if abs(gap.mean) < negligible:
-        return "practically equal"
-    return "confirmed" if gap.mean > 0 else "contradicted"
-
-
-def mean_interval(values: torch.Tensor) -> Interval:
-    """Mean of ``values (S, E)`` over S seeds and E episodes, for other seeds and other episodes.
-
-    With one seed its part is unknown: the interval is the field's 1.96 · std / √E then, and tells
-    of other episodes alone.
-
-    Returns:
-        Its ``n`` is the number of episodes.
-    """
-    values = values.double()
-    n_seeds, n_episodes = values.shape
-    if 1 in values.shape:
-        return interval(values)._replace(n=n_episodes)
-    mean, by_seed, by_episode = values.mean(), values.mean(1, keepdim=True), values.mean(0)
-    rest = values - by_seed - by_episode + mean
-    freedom = (n_seeds - 1) * (n_episodes - 1)
-    return _of_parts(
-        mean.item(),
-        (by_seed.var().item() / n_seeds, n_seeds),
-        (by_episode.var().item() / n_episodes, n_episodes),
-        twice=rest.square().sum().item() / freedom / (n_seeds * n_episodes),
-    )
-
-
-def of_intervals(seeds: Sequence[Interval]) -> Interval:
-    """``mean_interval`` of seeds of which each one's mean and interval is all that is known.
-
-    So it is after an epoch, whose single episodes are not stored. All seeds were judged on the
-    same episodes, so their half widths do not shrink with the number of seeds; as they are they
-    count the rest twice: the interval is a little too wide. A single seed's is left as it is.
-    """
-    n_seeds, n = len(seeds), seeds[0].n
-    if n_seeds == 1:
-        return seeds[0]
-    means = torch.tensor([one.mean for one in seeds], dtype=torch.float64)
-    of_episodes = sum((one.ci95 / 1.96) ** 2 for one in seeds) / n_seeds
-    return _of_parts(means.mean().item(), (means.var().item() / n_seeds, n_seeds), (of_episodes, n))
-
-
-def student_interval(values: torch.Tensor) -> Interval:
-    """Mean of a few independent values by Student's t; one value tells nothing of the spread."""
-    values = values.double().flatten()
-    n, mean = len(values), values.mean().item()
-    if n == 1:
-        return Interval(mean, math.inf, n)
-    return _of_parts(mean, (values.var().item() / n, n), (0.0, n))
+    def seconds(self) -> str:
+        """``+3.1 ± 0.9 s``: a difference of durations."""
+        return f"{self.mean:+.2f} ± {self.ci95:.2f} s".replace("-", "−")
 
 
 def _of_parts(

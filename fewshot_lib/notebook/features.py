@@ -8,7 +8,7 @@ import torch
 
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run, bank_for
-from fewshot_lib.learning.intervals import Interval, interval, of_intervals
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.randomness import seed_of, stream
 from fewshot_lib.notebook.classes import class_words
 
@@ -117,7 +117,7 @@ def _centre_accuracy(features: torch.Tensor) -> Interval:
     # Without the feature itself its own centre moves away from it by n / (n - 1).
     own = torch.eye(n_class, dtype=torch.bool).unsqueeze(1).expand_as(distances)
     distances = torch.where(own, distances * n / (n - 1), distances)
-    return interval(distances.argmin(-1) == torch.arange(n_class).unsqueeze(1))
+    return Interval.of(distances.argmin(-1) == torch.arange(n_class).unsqueeze(1))
 
 
 def _silhouette(features: torch.Tensor) -> float:
@@ -162,9 +162,9 @@ def measures(seeds: Sequence[Cloud]) -> dict[str, float | Interval]:
 
 
 def _mean_of(seeds: Sequence[float | Interval]) -> float | Interval:
-    return of_intervals(seeds) if isinstance(seeds[0], Interval) else sum(seeds) / len(seeds)
+    return Interval.of_seeds(seeds) if isinstance(seeds[0], Interval) else sum(seeds) / len(seeds)
 
 
 def separability(seeds: Sequence[Cloud]) -> Interval:
     """Centre accuracy of the real features, over seeds."""
-    return of_intervals([_centre_accuracy(cloud.real) for cloud in seeds])
+    return Interval.of_seeds([_centre_accuracy(cloud.real) for cloud in seeds])

@@ -7,7 +7,7 @@ import torch
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.learning.evaluation import query_features
-from fewshot_lib.learning.intervals import Interval, interval, of_intervals
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.networks.calibration import class_means
 from fewshot_lib.notebook.classes import class_words
@@ -79,18 +79,18 @@ def _move(run: Run, n_aug: int, split: str = "val") -> Move:
     common = torch.nn.functional.cosine_similarity(moved, moved.mean(0, keepdim=True))
     right = [(far.argmin(1) == labels).double() for far in (far_mixed, far_single)]
     return Move(
-        interval(own_mixed / own_single),
-        interval(own_mixed < own_single),
-        interval(from_middle[0] / from_middle[1]),
-        interval(common),
-        interval(right[0] - right[1]),
+        Interval.of(own_mixed / own_single),
+        Interval.of(own_mixed < own_single),
+        Interval.of(from_middle[0] / from_middle[1]),
+        Interval.of(common),
+        Interval.of(right[0] - right[1]),
     )
 
 
 def prototype_move(runs: SeedRuns, n_aug: int) -> Move:
     """Does hallucination move single-shot prototypes the right way? A mean over seeds."""
     moves = [_move(run, n_aug) for run in runs.one_by_one()]
-    return Move(*map(of_intervals, zip(*moves, strict=True)))
+    return Move(*map(Interval.of_seeds, zip(*moves, strict=True)))
 
 
 class Arrows(NamedTuple):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from fewshot_lib.experiments.matrix import SeedRuns
-from fewshot_lib.learning.intervals import Interval, points, unpaired, verdict
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.notebook.moves import Move
 from fewshot_lib.notebook.sentences import NEGLIGIBLE
 
@@ -72,12 +72,12 @@ def maps(val: _Measures, train: _Measures) -> list[str]:
         "confirmed": "That is so here",
         "contradicted": "Here it is the other way round",
         "undecided": "Here neither can be told from the other",
-    }[verdict(unpaired(made, real))]
+    }[made.minus(real).verdict()]
     lost = {
         "confirmed": "so much is lost on classes it has never seen",
         "contradicted": "fewer than on classes it has never seen",
         "undecided": "no more than on classes it has never seen, as far as so few images tell",
-    }[verdict(unpaired(seen, real))]
+    }[seen.minus(real).verdict()]
     return [
         "The original saw hallucinated features in five clear heaps, and real ones that barely "
         f"separate. {holds}: of the hallucinated features of validation classes {_percent(made)} "
@@ -112,11 +112,11 @@ def move(found: Move, n_classes: int, in_test: Interval) -> list[str]:
         f"**{_times(found.ratio)}** the distance: prototypes are drawn {drawn} the middle of all "
         f"classes ({_times(found.middle)} the distance).",
         f"The share of prototypes with their own class's mean nearest among all {n_classes} "
-        f"changes by **{points(found.righter)}**.",
+        f"changes by **{found.righter.points()}**.",
         "In the test (section 2.1) hallucinated features are worth "
-        f"**{points(in_test)}** to the same weights.",
+        f"**{in_test.points()}** to the same weights.",
     ]
-    gain, right = verdict(in_test, NEGLIGIBLE), verdict(found.righter, NEGLIGIBLE)
+    gain, right = in_test.verdict(NEGLIGIBLE), found.righter.verdict(NEGLIGIBLE)
     nearer = "confirmed" if found.nearer.mean > 0.5 else "contradicted"
     if gain in ("undecided", "practically equal"):
         return [*sentences, "What prototypes do, it hardly decides an answer."]
@@ -138,7 +138,7 @@ def features_of_methods(found: Mapping[str, _Measures]) -> str:
         "and none of real ones in Problem 2. Here the share of real features nearest to their own "
         f"class's centre is {', '.join(f'{_percent(v)} for {name}' for name, v in real.items())}; "
         f"of Problem 3's hallucinated features it is {_percent(made)}. Problem 3's real features "
-        f"separate {_MORE[verdict(unpaired(real['Problem 3'], real['Problem 2']))]} Problem 2's."
+        f"separate {_MORE[real['Problem 3'].minus(real['Problem 2']).verdict()]} Problem 2's."
     )
 
 
@@ -157,8 +157,8 @@ def why(p3: SeedRuns, against_p1: Interval, against_p2: Interval) -> list[str]:
         f"λ, 0.5 over the generator's loss, is **{weight:.3f}**, so hallucinated queries make up "
         f"**{100 * share:.0f} %** of the extractor's loss: so much can they teach it, the rest is "
         "Problem 1's training.",
-        f"What that was worth here is the difference to Problem 1, {points(against_p1)}; the "
-        f"difference to Problem 2, {points(against_p2)}, is also what hallucination in the test "
+        f"What that was worth here is the difference to Problem 1, {against_p1.points()}; the "
+        f"difference to Problem 2, {against_p2.points()}, is also what hallucination in the test "
         "costs or gives there.",
         "The extractor works alone in the test: it has no hallucinator's parameters and needs no "
         "noise, so its answer for an image is always the same.",

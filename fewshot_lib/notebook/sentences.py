@@ -13,7 +13,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from fewshot_lib.experiments.matrix import SeedEvaluations, difference, same_weights
-from fewshot_lib.learning.intervals import Interval, points, unpaired, verdict
+from fewshot_lib.learning.intervals import Interval
 
 SEEDS_ENOUGH = 3
 NEGLIGIBLE = 0.0025  # a difference of accuracies below this is practically none
@@ -43,12 +43,12 @@ class Claim(NamedTuple):
     text: str
     gap: Interval
     n_seeds: int | None
-    unit: Callable[[Interval], str] = points
+    unit: Callable[[Interval], str] = Interval.points
 
     @property
     def verdict(self) -> str:
         """On the method, or with few seeds on what was seen here."""
-        found = verdict(self.gap, NEGLIGIBLE if self.unit is points else 0)
+        found = self.gap.verdict(NEGLIGIBLE if self.unit is Interval.points else 0)
         return found if _enough(self.n_seeds) else _IN_THIS_RUN.get(found, found)
 
 
@@ -94,12 +94,12 @@ def caveat(*n_seeds: int) -> str:
 def compare(name: str, other: str, a: SeedEvaluations, b: SeedEvaluations) -> str:
     """A sentence on the accuracy ``a`` of ``name`` against that of ``other``."""
     gap = difference(a, b)
-    found = verdict(gap, NEGLIGIBLE)
+    found = gap.verdict(NEGLIGIBLE)
     if found == "undecided":
-        return f"**{name}** and **{other}** cannot be told apart ({points(gap)})"
+        return f"**{name}** and **{other}** cannot be told apart ({gap.points()})"
     n_seeds = None if same_weights(a, b) else min(len(a.seeds), len(b.seeds))
     words = _ON_METHODS if _enough(n_seeds) else _ON_WEIGHTS
-    return f"**{name}** {words[found]} **{other}** ({points(gap)})"
+    return f"**{name}** {words[found]} **{other}** ({gap.points()})"
 
 
 def ranking(evaluations: Mapping[str, SeedEvaluations]) -> list[str]:
@@ -128,12 +128,12 @@ def disagreements(val: Mapping[str, Interval], test: Mapping[str, Interval]) -> 
     found = []
     for name in (name for name in val if name in test):
         one, other = val[name], test[name]
-        decided = {"confirmed", "contradicted"} & {verdict(one), verdict(other)}
-        if verdict(unpaired(one, other)) != "undecided" or (decided and one.mean * other.mean < 0):
+        decided = {"confirmed", "contradicted"} & {one.verdict(), other.verdict()}
+        if one.minus(other).verdict() != "undecided" or (decided and one.mean * other.mean < 0):
             word = "but" if one.mean * other.mean < 0 else "and, of another size,"
             found.append(
-                f"**{name}** against Problem 1: {points(one)} on validation classes, {word} "
-                f"{points(other)} on test classes"
+                f"**{name}** against Problem 1: {one.points()} on validation classes, {word} "
+                f"{other.points()} on test classes"
             )
     return found
 

@@ -9,7 +9,7 @@ from pandas.io.formats.style import Styler
 
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns
 from fewshot_lib.experiments.testcases import evaluate_testcases
-from fewshot_lib.learning.intervals import Interval, of_intervals, points
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.networks.encoder import count_parameters
 from fewshot_lib.notebook.features import Cloud, measures
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 def testcases_accuracy(runs: SeedRuns, calibrated: bool = False) -> Interval | None:
     """Accuracy on the course's test cases, over seeds; nothing where the data has none."""
     found = [evaluate_testcases(run, calibrated) for run in runs.one_by_one()]
-    return None if None in found else of_intervals(found)
+    return None if None in found else Interval.of_seeds(found)
 
 
 def accuracy_table(rows: Iterable[Row], caption: str) -> Styler:
@@ -183,7 +183,7 @@ def headline_table(
         "original": original,
         "published": published,
         "this run": {name: _with_interval(accuracy) for name, accuracy in accuracies.items()},
-        "against Problem 1": {name: points(gap) for name, gap in gaps.items()},
+        "against Problem 1": {name: gap.points() for name, gap in gaps.items()},
         "episodes": {name: f"{accuracy.n:,}" for name, accuracy in accuracies.items()},
     }
     frame = pd.DataFrame({k: v for k, v in columns.items() if v}, index=list(accuracies))
@@ -264,7 +264,7 @@ def _number(value: float | Interval) -> str:
 def differences_table(gaps: Mapping[str, Interval], caption: str) -> Styler:
     """Paired differences in percentage points."""
     rows = [
-        {"difference": name, "points": points(gap), "episodes": f"{gap.n:,}"}
+        {"difference": name, "points": gap.points(), "episodes": f"{gap.n:,}"}
         for name, gap in gaps.items()
     ]
     return plain_table(pd.DataFrame(rows), caption)

@@ -9,7 +9,7 @@ from typing import Any
 from fewshot_lib.experiments import folders
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.files import project_root, write_text
-from fewshot_lib.learning.intervals import Interval, points
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.notebook.published import TEST_CASES, data_in_words, others_values, protocol
 
@@ -88,7 +88,7 @@ def _values(entry: dict[str, Any]) -> tuple[str, str, str]:
     """Method, accuracy in % and difference to Problem 1 in words."""
     (mean, ci95, _), gap = entry["accuracy"], entry["against Problem 1"]
     accuracy = f"{100 * mean:.2f} ± {100 * ci95:.2f}"
-    return entry["method"], accuracy, points(Interval(*gap)) if gap else _NOTHING
+    return entry["method"], accuracy, Interval(*gap).points() if gap else _NOTHING
 
 
 def updated(readme: str) -> str:

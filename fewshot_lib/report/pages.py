@@ -15,7 +15,7 @@ from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import write_text
-from fewshot_lib.learning.intervals import Interval, points, verdict
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.notebook import style
 from fewshot_lib.notebook.curves import learning_curves
 from fewshot_lib.progress import duration
@@ -49,8 +49,8 @@ def difference_cells(found: Interval | str) -> Row:
     """A difference as tables tell it, or why there is none."""
     if isinstance(found, str):
         return {"difference": found, "sign": ""}
-    sign, word, state = _SIGNS[verdict(found)]
-    return {"difference": points(found), "sign": sign, "word": word, "state": state}
+    sign, word, state = _SIGNS[found.verdict()]
+    return {"difference": found.points(), "sign": sign, "word": word, "state": state}
 
 
 def shared_values(title: str, href: str, specs: Sequence[Spec]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fewshot_lib.experiments.matrix import (
 )
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.learning.evaluation import Evaluation
-from fewshot_lib.learning.intervals import of_intervals, student_interval, unpaired
+from fewshot_lib.learning.intervals import Interval
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -85,7 +85,7 @@ def test_as_many_seeds_are_paired_as_both_have():
 def test_other_queries_are_not_paired():
     a = SeedEvaluations((judged(2, 2, 1, 0), judged(1, 2, 1, 1)))
     b = SeedEvaluations((judged(2, 2, 1, 0, episodes=EPISODES + 1),) * 2)
-    assert difference(a, b) == unpaired(a.accuracy, b.accuracy)
+    assert difference(a, b) == a.accuracy.minus(b.accuracy)
 
 
 def test_classes_are_counted_over_all_seeds(bank):
@@ -114,9 +114,9 @@ def test_histories_are_averaged_epoch_by_epoch(two):
 def test_epochs_and_their_seconds_are_those_of_all_seeds(two):
     plain = two["plain"]
     single = [one.accuracy_at(2) for one in plain.seeds]
-    assert plain.accuracy_at(2) == of_intervals(single)
+    assert plain.accuracy_at(2) == Interval.of_seeds(single)
     seconds = [s for history in plain.histories for s in history["seconds"]]
-    expected = student_interval(torch.tensor(seconds, dtype=torch.float64))
+    expected = Interval.of_few(torch.tensor(seconds, dtype=torch.float64))
     assert plain.epoch_seconds == pytest.approx(expected)
     best = [one.result["best_epoch"] for one in plain.seeds]
     assert plain.best_epochs == f"epochs {best[0]} and {best[1]}"

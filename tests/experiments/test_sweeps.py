@@ -11,7 +11,6 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.matrix import SeedEvaluations
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.experiments.sweeps import _cell, read_settings
-from fewshot_lib.learning.intervals import points
 from fewshot_lib.report.sweep_page import write_sweep
 
 pytestmark = pytest.mark.usefixtures("project")
@@ -53,7 +52,7 @@ def test_a_step_changes_the_one_before_it(write, sweep):
     table = pd.read_csv(page.parent / "settings.csv")
     assert table["difference"][2] == pytest.approx(gap.mean)
     assert pd.isna(table["difference"][1])  # other episodes than those of the step before
-    assert points(gap) in rows[2].text
+    assert gap.points() in rows[2].text
 
 
 def test_what_a_setting_took_counts_the_classifier_it_starts_from(write, sweep):
@@ -125,7 +124,7 @@ def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project,
             assert pd.isna(row["difference"])
         else:
             assert (row["difference"], row["difference_ci95"]) == pytest.approx(gap[:2])
-            assert points(gap) in page.read_text()
+            assert gap.points() in page.read_text()
 
 
 def test_every_run_has_a_row(write, sweep):

@@ -11,7 +11,7 @@ from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning import evaluation
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.evaluation import Evaluation, encode, evaluate, logits, query_features
-from fewshot_lib.learning.intervals import Interval, interval
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import seeded, stream
@@ -77,11 +77,11 @@ def test_class_accuracies_by_hand_best_first(judged, greys):
 
 
 def test_interval_uses_the_population_s_spread():
-    found = interval(torch.tensor([0.2, 0.4, 0.9]))
+    found = Interval.of(torch.tensor([0.2, 0.4, 0.9]))
     spread = math.sqrt((0.3**2 + 0.1**2 + 0.4**2) / 3)
     assert found == Interval(pytest.approx(0.5), pytest.approx(1.96 * spread / math.sqrt(3)), 3)
     assert (found.low, found.high) == (found.mean - found.ci95, found.mean + found.ci95)
-    assert interval(torch.tensor([0.5])) == Interval(0.5, 0, 1)
+    assert Interval.of(torch.tensor([0.5])) == Interval(0.5, 0, 1)
 
 
 def test_interval_in_words():
@@ -91,7 +91,7 @@ def test_interval_in_words():
 def test_differences_are_paired(judged):
     other = Evaluation(judged.episodes, torch.tensor([[[0], [1]], [[1], [1]]]))
     gaps = torch.tensor([-0.5, 0.5])
-    assert judged.minus(other) == interval(gaps)
+    assert judged.minus(other) == Interval.of(gaps)
     assert judged.minus(judged) == Interval(0, 0, 2)
 
 

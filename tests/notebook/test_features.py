@@ -8,7 +8,7 @@ import torch
 from fewshot_lib.experiments.matrix import SeedRuns, run_seeds
 from fewshot_lib.experiments.runs import bank_for, run
 from fewshot_lib.learning.evaluation import encode
-from fewshot_lib.learning.intervals import of_intervals
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.notebook.features import (
     Cloud,
     _centre_accuracy,
@@ -146,9 +146,11 @@ def test_measures_are_means_over_seeds(two_seeds):
     space = clouds(two_seeds, "val", 3, 4, 2)["after MLP"]
     each, mean = [measures([cloud]) for cloud in space], measures(space)
     name = "centre accuracy, hallucinated"
-    assert mean[name] == of_intervals([m[name] for m in each])
+    assert mean[name] == Interval.of_seeds([m[name] for m in each])
     assert mean["diversity"] == pytest.approx((each[0]["diversity"] + each[1]["diversity"]) / 2)
-    assert separability(space) == of_intervals([_centre_accuracy(cloud.real) for cloud in space])
+    assert separability(space) == Interval.of_seeds(
+        [_centre_accuracy(cloud.real) for cloud in space]
+    )
 
 
 def test_only_the_first_seed_keeps_its_features(two_seeds):

@@ -5,7 +5,7 @@ import torch
 
 from fewshot_lib.experiments.matrix import SeedRuns, run_seeds
 from fewshot_lib.experiments.runs import run
-from fewshot_lib.learning.intervals import of_intervals
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.notebook.moves import prototype_arrows, prototype_move
 
 
@@ -64,8 +64,8 @@ def two_seeds(make_spec, project) -> SeedRuns:
 def test_moves_of_prototypes_are_means_over_seeds(two_seeds):
     each = [prototype_move(SeedRuns((one,)), 3) for one in two_seeds.seeds]
     found = prototype_move(two_seeds, 3)
-    assert found.ratio == of_intervals([move.ratio for move in each])
-    assert found.righter == of_intervals([move.righter for move in each])
+    assert found.ratio == Interval.of_seeds([move.ratio for move in each])
+    assert found.righter == Interval.of_seeds([move.righter for move in each])
 
 
 def test_arrows_keep_distances_that_the_plane_holds(hallucinating):

@@ -5,7 +5,7 @@ import torch
 
 from fewshot_lib.experiments.matrix import SeedEvaluations, difference
 from fewshot_lib.learning.evaluation import Evaluation
-from fewshot_lib.learning.intervals import Interval, seconds, unpaired, verdict
+from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.notebook import sentences
 from fewshot_lib.notebook.sentences import (
     NEGLIGIBLE,
@@ -37,13 +37,13 @@ def test_the_same_queries_are_paired():
 def test_other_queries_are_not():
     a, b = judged(2, 2, 1, 1), judged(1, 1, 0, 0, episodes=EPISODES + 1)
     gap = difference(a, b)
-    assert gap == unpaired(a.accuracy, b.accuracy)
+    assert gap == a.accuracy.minus(b.accuracy)
     assert gap.mean == 0.5
     assert gap.ci95 == pytest.approx(1.96 * 0.25 / 2 * 2**0.5)
 
 
 def test_half_widths_add_in_squares():
-    gap = unpaired(Interval(0.75, 0.03, 600), Interval(0.25, 0.04, 100))
+    gap = Interval(0.75, 0.03, 600).minus(Interval(0.25, 0.04, 100))
     assert gap == Interval(0.5, pytest.approx(0.05), 100)
 
 
@@ -78,10 +78,10 @@ def test_one_seed_is_enough_for_the_same_weights():
 
 def test_a_sure_but_tiny_difference_is_practically_none():
     gap = Interval(0.002, 0.001, 10_000)
-    assert verdict(gap) == "confirmed"
-    assert verdict(gap, NEGLIGIBLE) == "practically equal"
-    assert verdict(Interval(0.002, 0.003, 600), NEGLIGIBLE) == "undecided"
-    assert verdict(Interval(-0.03, 0.001, 600), NEGLIGIBLE) == "contradicted"
+    assert gap.verdict() == "confirmed"
+    assert gap.verdict(NEGLIGIBLE) == "practically equal"
+    assert Interval(0.002, 0.003, 600).verdict(NEGLIGIBLE) == "undecided"
+    assert Interval(-0.03, 0.001, 600).verdict(NEGLIGIBLE) == "contradicted"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_verdicts_on_claims_depend_on_the_seeds(n_seeds, verdicts):
 
 
 def test_a_second_is_no_accuracy():
-    claim = Claim("faster", Interval(0.002, 0.001, 10), 3, seconds)
+    claim = Claim("faster", Interval(0.002, 0.001, 10), 3, Interval.seconds)
     assert claim.verdict == "confirmed"
 
 
@@ -121,8 +121,8 @@ def test_classes_that_disagree_are_named():
 
 
 def test_an_interval_that_touches_zero_decides_nothing():
-    assert verdict(Interval(0.01, 0.01, 600)) == "undecided"
-    assert verdict(Interval(-0.01, 0.01, 600)) == "undecided"
+    assert Interval(0.01, 0.01, 600).verdict() == "undecided"
+    assert Interval(-0.01, 0.01, 600).verdict() == "undecided"
 
 
 def test_a_ranking_compares_neighbours_best_first():
