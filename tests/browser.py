@@ -15,7 +15,7 @@ from PIL import Image
 
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.experiments.ledger import COMPLETE, FAILED, Status
-from fewshot_lib.notebook.maps import map_html
+from fewshot_lib.notebook.maps import _map_html
 from fewshot_lib.report.pages import Page, write_index
 from fewshot_lib.report.render import render_notebook
 from fewshot_lib.spec.problems import PROBLEMS
@@ -111,7 +111,7 @@ def drawings() -> Iterator[tuple[dict, dict]]:
 def interactive(bank: ImageBank) -> tuple[dict, dict]:
     rows = [(float(i), float(i % 3), "ab"[i % 2], "real", i) for i in range(12)]
     frame = pd.DataFrame(rows, columns=["x", "y", "class", "kind", "image"])
-    return {"text/html": map_html({"left": frame, "right": frame}, bank, "Two maps", "Maps.")}, {}
+    return {"text/html": _map_html({"left": frame, "right": frame}, bank, "Two maps", "Maps.")}, {}
 
 
 def table() -> tuple[dict, dict]:

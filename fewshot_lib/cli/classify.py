@@ -2,10 +2,13 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fewshot_lib.cli.options import PATH, network_options
+from fewshot_lib.errors import InputError
+from fewshot_lib.files import output_file, spreadsheet_safe, write_text
 
 
 @click.command()
@@ -38,7 +41,6 @@ def classify(
     network's own: at 0.9 it need not be right nine times in ten.
     """
     from fewshot_lib.experiments import classify as tool
-    from fewshot_lib.files import write_text
     from fewshot_lib.learning.weights import load_trained
     from fewshot_lib.report.contact_sheet import as_page
 
@@ -46,26 +48,59 @@ def classify(
     queries = tool.read_queries(places, classes)
     trained = load_trained(weights)
     means = trained.class_means if calibrated else None
-    page = tool.page_beside(output)
+    page = _page_beside(output)
     found = tool.classify(trained, classes, queries, means)
     with click.progressbar(found, len(queries), "classifying", file=sys.stderr) as progress:
         predictions = list(progress)
     html = as_page(trained, weights, classes, predictions)
-    write_text(output, tool.as_csv(predictions))
+    write_text(output, _as_csv(predictions))
     write_text(page, html)
-    for line in _summary(tool.tally(classes, predictions)):
-        click.echo(line)
+    click.echo(_summary(tool.tally(classes, predictions)))
     click.echo(f"table: {output}\npage: {page}")
 
 
-def _summary(rows: list) -> list[str]:
+def _page_beside(table: Path) -> Path:
+    """The path of the page beside a table; both can be written, which is tried now.
+
+    Raises:
+        InputError: the table is no ``.csv`` file, or its folder cannot be written.
+    """
+    if table.suffix.lower() != ".csv":
+        raise InputError(f"--output {table} must end in .csv: the page goes beside it as .html")
+    page = table.with_suffix(".html")
+    for path in (table, page):
+        output_file(path)
+    return page
+
+
+def _as_csv(predictions: list) -> str:
+    """The table; column ``truth`` is there if the class of any image is known."""
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {
+            "file": p.picture.name,
+            "class": p.label,
+            "probability": f"{p.probability:.4f}",
+            "runner_up": p.runner_up,
+            "runner_up_probability": f"{p.runner_up_probability:.4f}",
+            "truth": p.picture.truth,
+        }
+        for p in predictions
+    )
+    unknown = [] if any(table["truth"]) else ["truth"]
+    return (
+        table.drop(columns=unknown).map(spreadsheet_safe).to_csv(index=False, lineterminator="\n")
+    )
+
+
+def _summary(numbers: Any) -> str:
     """How many images each class got and, where the truth is known, how many of them rightly."""
     from fewshot_lib.experiments.classify import accuracy_line
 
-    accuracy = accuracy_line(rows)
-    width = max(len(row.name) for row in rows)
-    lines = [f"accuracy {accuracy}"] if accuracy else []
-    for row in rows:
+    width = max(map(len, numbers["name"]))
+    lines = [f"accuracy {accuracy}"] if (accuracy := accuracy_line(numbers)) else []
+    for row in numbers.itertuples():
         line = f"  {row.name:<{width}}  supports {row.supports}, predicted {row.predicted}"
         lines.append(line + (f", right {row.right} of {row.known}" if row.known else ""))
-    return lines
+    return "\n".join(lines)

@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from fewshot_lib.cli.options import PATH, Explained, set_option
+from fewshot_lib.errors import InputError
+from fewshot_lib.files import project_root
 
 
 @click.command(cls=Explained)
@@ -24,11 +26,23 @@ def data(name: str, data_dir: str | None, settings: tuple[str, ...], output: Pat
     The last line is the path of a picture with images of some classes. --set can be given several
     times.
     """
-    from fewshot_lib.report.data_sheet import prepare, remarks, sheet_file, table, write_sheet
+    from fewshot_lib.report.data_sheet import describe, prepare, write_sheet
     from fewshot_lib.spec.profiles import read_params
 
-    params, path = read_params(name, data_dir, settings), sheet_file(name, output)
+    params, path = read_params(name, data_dir, settings), _sheet_file(name, output)
     banks = prepare(params, lambda text: click.echo(text, err=True))
-    click.echo("\n".join([table(banks), *remarks(params)]))
+    click.echo(describe(params, banks))
     write_sheet(banks, path)
     click.echo(path)
+
+
+def _sheet_file(source: str, output: Path | None) -> Path:
+    """Where the sheet goes: ``output`` or ``reports/data/SOURCE.png``.
+
+    Raises:
+        InputError: that cannot be a PNG file.
+    """
+    path = output or project_root() / "reports" / "data" / f"{source}.png"
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise InputError(f"{path} cannot be the sheet: name a file that ends in .png")
+    return path

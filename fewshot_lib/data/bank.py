@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -121,15 +120,15 @@ def load_bank(params: DataParams, split: str) -> ImageBank:
         raise InputError(f"split '{split}' is not one of {', '.join(SPLITS)}")
     listing = apart_listings(params).get(split) or source_module(params).listing(params, split)
     digest = listing.digest()
-    path = cache_file(params, split, digest)
-    bank = read_bank(path)
+    path = _cache_file(params, split, digest)
+    bank = _read_bank(path)
     if bank is None or bank.fingerprint != digest:
-        write_bank(path, listing.load(), digest)
-        bank = read_bank(path)
+        _write_bank(path, listing.load(), digest)
+        bank = _read_bank(path)
     return bank
 
 
-def cache_file(params: DataParams, split: str, fingerprint: str) -> Path:
+def _cache_file(params: DataParams, split: str, fingerprint: str) -> Path:
     key = hashlib.sha256(
         json.dumps(
             [_CACHE_VERSION, fingerprint, params.image_size, params.images_per_class]
@@ -138,7 +137,7 @@ def cache_file(params: DataParams, split: str, fingerprint: str) -> Path:
     return cache_folder() / f"{params.source}-{split}-{params.image_size}px-{key}.safetensors"
 
 
-def write_bank(path: Path, bank: ImageBank, fingerprint: str) -> None:
+def _write_bank(path: Path, bank: ImageBank, fingerprint: str) -> None:
     """Write a bank whole or not at all."""
     about = {
         "class_names": bank.class_names,
@@ -152,7 +151,7 @@ def write_bank(path: Path, bank: ImageBank, fingerprint: str) -> None:
         save_file(tensors, temporary, metadata={"bank": json.dumps(about)})
 
 
-def read_bank(path: Path) -> ImageBank | None:
+def _read_bank(path: Path) -> ImageBank | None:
     """The bank in this file, memory-mapped; None if it is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -164,26 +163,16 @@ def read_bank(path: Path) -> ImageBank | None:
         return None
 
 
-class DataIdentity(NamedTuple):
-    """What a run learns from and is chosen on, the train and val splits, in hex digits.
+def data_identity(params: DataParams) -> tuple[str, str]:
+    """What a run learns from and is chosen on now, the train and val splits, in hex digits.
 
-    Attributes:
-        names: fingerprint of the names and sizes of the files: runs are named by it.
-        content: digest of what is in them.
-    """
-
-    names: str
-    content: str
-
-
-def data_identity(params: DataParams) -> DataIdentity:
-    """Look at the data as it is now.
+    Returns:
+        Fingerprint of the names and sizes of the files, by which runs are named, and digest of
+        what is in them.
 
     Raises:
         InputError: the source has no such split or its files cannot be read.
     """
     listings = [source_module(params).listing(params, split) for split in ("train", "val")]
-    return DataIdentity(
-        names="-".join(listing.fingerprint[:12] for listing in listings),
-        content="-".join(listing.digest()[:12] for listing in listings),
-    )
+    names, contents = ([x.fingerprint for x in listings], [x.digest() for x in listings])
+    return "-".join(n[:12] for n in names), "-".join(c[:12] for c in contents)

@@ -24,7 +24,7 @@ class Content(NamedTuple):
     digest: str
 
 
-def file_digest(path: str) -> str:
+def _file_digest(path: str) -> str:
     """32 hex digits of the file's content; "" if it cannot be read."""
     try:
         with Path(path).open("rb", buffering=0) as file:
@@ -34,7 +34,7 @@ def file_digest(path: str) -> str:
 
 
 def digests(
-    files: Sequence[str], data_dir: Path, digest: Callable[[str], Any] = file_digest
+    files: Sequence[str], data_dir: Path, digest: Callable[[str], Any] = _file_digest
 ) -> list[Any]:
     """``digest`` of each file, kept in the cache folder for each ``data_dir``.
 

@@ -51,7 +51,7 @@ class TestCases:
             yield from ((episode, image) for image in (*support.flat, *query))
 
 
-class Score(NamedTuple):
+class _Score(NamedTuple):
     """Mean accuracy over the episodes with the half width of its 95 % interval."""
 
     mean: float
@@ -89,7 +89,7 @@ def write_predictions(path: Path, cases: TestCases, positions: Iterable[Iterable
         csv.writer(file, lineterminator=cases.newline).writerows([header, *rows])
 
 
-def score(predictions: Path, truth: Path) -> Score:
+def score(predictions: Path, truth: Path) -> _Score:
     """mean ± 1.96 · std / √n of the episodes' accuracies, with the population's std.
 
     Episodes are matched by their ids and queries by their names, whatever the order.
@@ -110,7 +110,7 @@ def score(predictions: Path, truth: Path) -> Score:
     answers = _read_positions(true, queries[1])
     given = _read_positions(predicted, queries[0], max(_COURSE_WAYS, int(answers.max()) + 1))
     accuracies = (given == answers[order]).mean(1)
-    return Score(accuracies.mean(), 1.96 * accuracies.std() / np.sqrt(len(accuracies)))
+    return _Score(accuracies.mean(), 1.96 * accuracies.std() / np.sqrt(len(accuracies)))
 
 
 def _read_episodes(path: Path) -> Table:

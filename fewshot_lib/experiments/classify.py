@@ -10,7 +10,6 @@ import torch
 
 from fewshot_lib.data.folders import by_name, images_in, is_image, readable, subfolders
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import output_file, spreadsheet_safe
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import FAKES_AT_ONCE, encode
 from fewshot_lib.learning.randomness import stream
@@ -186,70 +185,35 @@ def classify(
             yield Prediction(picture, names[first], p_first, names[second], p_second)
 
 
-class Tally(NamedTuple):
-    """Numbers of images of one class: supports, predicted as it, truly of it, of these right."""
-
-    name: str
-    supports: int
-    predicted: int
-    known: int
-    right: int
-
-
-def tally(classes: Classes, predictions: Sequence[Prediction]) -> list[Tally]:
-    """One row per class."""
-    predicted = Counter(p.label for p in predictions)
-    known = Counter(p.picture.truth for p in predictions)
-    right = Counter(p.label for p in predictions if p.right)
-    return [
-        Tally(name, len(paths), predicted[name], known[name], right[name])
-        for name, paths in classes.items()
-    ]
+def tally(classes: Classes, predictions: Sequence[Prediction]) -> pd.DataFrame:
+    """Of each class its name, and how many images: supports, predicted as it, known to be of it,
+    right.
+    """
+    counts = {
+        "supports": {name: len(paths) for name, paths in classes.items()},
+        "predicted": Counter(p.label for p in predictions),
+        "known": Counter(p.picture.truth for p in predictions),
+        "right": Counter(p.label for p in predictions if p.right),
+    }
+    return pd.DataFrame(
+        {"name": name} | {k: counted.get(name, 0) for k, counted in counts.items()}
+        for name in classes
+    )
 
 
-def accuracy_line(rows: Sequence[Tally]) -> str:
+def accuracy_line(numbers: pd.DataFrame) -> str:
     """``62.5 % (125 of 200 images, 95 % interval 55.6 to 68.9 %)``; "" if no class is known.
 
     The interval is Wilson's (1927), which holds for few images and for shares near 0 and 1.
+
+    Args:
+        numbers: as of ``tally``.
     """
     from scipy.stats import binomtest
 
-    right, n = sum(row.right for row in rows), sum(row.known for row in rows)
+    right, n = (int(numbers[column].sum()) for column in ("right", "known"))
     if not n:
         return ""
     low, high = binomtest(right, n).proportion_ci(method="wilson")
     interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
     return f"{100 * right / n:.1f} % ({right} of {n} images, {interval})"
-
-
-def page_beside(table: Path) -> Path:
-    """The path of the page beside a table; both can be written, which is tried now.
-
-    Raises:
-        InputError: the table is no ``.csv`` file, or its folder cannot be written.
-    """
-    if table.suffix.lower() != ".csv":
-        raise InputError(f"--output {table} must end in .csv: the page goes beside it as .html")
-    page = table.with_suffix(".html")
-    for path in (table, page):
-        output_file(path)
-    return page
-
-
-def as_csv(predictions: Sequence[Prediction]) -> str:
-    """The table; column ``truth`` is there if the class of any image is known."""
-    table = pd.DataFrame(
-        {
-            "file": p.picture.name,
-            "class": p.label,
-            "probability": f"{p.probability:.4f}",
-            "runner_up": p.runner_up,
-            "runner_up_probability": f"{p.runner_up_probability:.4f}",
-            "truth": p.picture.truth,
-        }
-        for p in predictions
-    )
-    unknown = [] if any(table["truth"]) else ["truth"]
-    return (
-        table.drop(columns=unknown).map(spreadsheet_safe).to_csv(index=False, lineterminator="\n")
-    )

@@ -56,6 +56,14 @@ class JudgedRun:
     evaluation: Evaluation | None
     note: str = ""
 
+    def gap(self, first: "JudgedRun") -> Interval | str:
+        """Paired difference of accuracies, or why there is none."""
+        if self.evaluation is None or first.evaluation is None:
+            return "not comparable: no test episodes"
+        if words := other_episodes(self.run, first.run):
+            return f"not comparable: {words}"
+        return self.evaluation.minus(first.evaluation)
+
 
 def judge(run: Run, n_episodes: int) -> JudgedRun:
     """Judge a run on episodes of its validation classes; kept in the run's folder.
@@ -73,15 +81,6 @@ def judge(run: Run, n_episodes: int) -> JudgedRun:
 def _is_unchanged(run: Run) -> bool:
     """Whether the run's folder still has the name its parameters and data give it."""
     return run.folder.resolve().name == run_folder(run.spec, anew=True).name
-
-
-def gap(judged: JudgedRun, first: JudgedRun) -> Interval | str:
-    """Paired difference of accuracies, or why there is none."""
-    if judged.evaluation is None or first.evaluation is None:
-        return "not comparable: no test episodes"
-    if words := other_episodes(judged.run, first.run):
-        return f"not comparable: {words}"
-    return judged.evaluation.minus(first.evaluation)
 
 
 def other_episodes(a: Run, b: Run) -> str:

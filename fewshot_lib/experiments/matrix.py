@@ -1,6 +1,6 @@
 """Runs of several settings, each with one seed or more, asked like a single run."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,17 @@ import pandas as pd
 import torch
 
 from fewshot_lib.data.bank import ImageBank
-from fewshot_lib.experiments.engines.jobs import attempt, raise_failures, run_names
+from fewshot_lib.errors import InputError
+from fewshot_lib.experiments.engines.jobs import attempt
 from fewshot_lib.experiments.engines.settings import EngineSettings
-from fewshot_lib.experiments.runs import RESULT, Run
+from fewshot_lib.experiments.runs import RESULT, Run, run_names
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.spec.parameters import Spec
+from fewshot_lib.spec.words import run_title
+
+_NAMED = 3  # failed runs that an error names
 
 
 def run_matrix(
@@ -42,9 +46,28 @@ def run_matrix(
         errors = make_all(todo, episodes, how)
     else:
         errors = {name: attempt(name, spec, episodes, how.threads) for name, spec in todo.items()}
-    raise_failures(todo, errors)
+    _raise_failures(todo, errors)
     places = zip(specs.items(), names, strict=True)
     return {key: Run(spec, runs_folder() / name) for (key, spec), name in places}
+
+
+def _raise_failures(specs: Mapping[str, Spec], errors: Mapping[str, Exception | None]) -> None:
+    """One error for all runs that failed, if any did: of the gravest one's kind.
+
+    Args:
+        specs, errors: by name of the run; errors as of ``attempt``.
+    """
+    failed = {name: error for name, error in errors.items() if error}
+    if not failed:
+        return
+    worst = min(failed.values(), key=lambda error: isinstance(error, InputError))
+    if len(specs) == 1:
+        raise worst
+    words = [f"{run_title(specs[name])} ({name}): {error}" for name, error in failed.items()]
+    more = f"; and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+    start = f"{len(failed)} of {len(specs)} runs failed, the others are complete"
+    number = [worst.errno] if isinstance(worst, OSError) else []
+    raise type(worst)(*number, f"{start}: {'; '.join(words[:_NAMED])}{more}") from worst
 
 
 @dataclass(frozen=True)
@@ -80,6 +103,10 @@ class SeedEvaluations:
             a.minus(b)  # raises
         return Interval.over_seeds(torch.stack([a.accuracies - b.accuracies for a, b in pairs]))
 
+    def same_weights(self, other: "SeedEvaluations") -> bool:
+        """Whether both judged the same runs, for instance with and without calibration."""
+        return bool(self.runs) and self.runs == other.runs
+
     def confusion(self, bank: ImageBank) -> torch.Tensor:
         """Counts ``(n_classes, n_classes)`` of all seeds: row the true class."""
         return torch.stack([e.confusion(bank) for e in self.seeds]).sum(0)
@@ -100,11 +127,6 @@ def difference(a: _AnyEvaluation, b: _AnyEvaluation) -> Interval:
         return a.minus(b)
     except ValueError:
         return a.accuracy.minus(b.accuracy)
-
-
-def same_weights(a: SeedEvaluations, b: SeedEvaluations) -> bool:
-    """Whether the two judged the same runs, for instance with and without calibration."""
-    return bool(a.runs) and a.runs == b.runs
 
 
 @dataclass(frozen=True)
@@ -128,8 +150,11 @@ class SeedRuns:
 
     @property
     def history(self) -> pd.DataFrame:
-        """The mean over seeds of each epoch's numbers."""
-        return mean_history(self.histories)
+        """The mean over seeds of each epoch's numbers; a single seed's as they are."""
+        if len(self.seeds) == 1:
+            return self.first.history
+        by_epoch = pd.concat(self.histories).groupby("epoch", as_index=False)
+        return by_epoch.mean(numeric_only=True)
 
     @property
     def pretrainings(self) -> list[Run]:
@@ -172,10 +197,3 @@ def run_seeds(specs: Mapping[tuple[Hashable, int], Spec], **settings: Any) -> di
     runs = run_matrix(specs, **settings)
     names = dict.fromkeys(name for name, _ in specs)
     return {n: SeedRuns(tuple(r for (name, _), r in runs.items() if name == n)) for n in names}
-
-
-def mean_history(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The mean over histories of each epoch's numbers; a single history as it is."""
-    if len(histories) == 1:
-        return histories[0]
-    return pd.concat(histories).groupby("epoch", as_index=False).mean(numeric_only=True)

@@ -16,7 +16,7 @@ def provenance() -> dict[str, str]:
 
     The number of threads decides how sums are rounded, and so the bits of what is trained.
     """
-    found = {"device": device_name(), "threads": str(threads()), "versions": versions()}
+    found = {"device": _device_name(), "threads": str(threads()), "versions": _versions()}
     found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
     if commit := git_commit():
         found["commit"] = commit
@@ -30,7 +30,7 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-def versions() -> str:
+def _versions() -> str:
     words = [f"Python {platform.python_version()}"]
     for package in _PACKAGES:
         try:
@@ -40,7 +40,7 @@ def versions() -> str:
     return ", ".join(words)
 
 
-def device_name() -> str:
+def _device_name() -> str:
     """The GPU's name, or the processor's and how many cores this process may use."""
     import torch
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -12,7 +13,7 @@ import pandas as pd
 import torch
 import yaml
 
-from fewshot_lib.data.bank import DataIdentity, ImageBank, data_identity, load_bank
+from fewshot_lib.data.bank import ImageBank, data_identity, load_bank
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.experiments.folders import DATA, RESULT, SPEC
 from fewshot_lib.experiments.ledger import note_accuracy
@@ -43,10 +44,10 @@ def _bank_of(params: str, split: str) -> ImageBank:
 
 def bank_for(spec: DataParams, split: str) -> ImageBank:
     """The images a run uses; the same object for all runs on the same data."""
-    return _bank_of(data_params(spec), split)
+    return _bank_of(_data_params(spec), split)
 
 
-def data_params(spec: DataParams) -> str:
+def _data_params(spec: DataParams) -> str:
     """What the spec says of its data, as JSON: the same text for all runs on the same data."""
     return spec.model_dump_json(include=set(DataParams.model_fields))
 
@@ -219,20 +220,20 @@ def run_folder(spec: Spec, anew: bool = False) -> Path:
     Args:
         anew: look at the data again, even if this process has done so before.
     """
-    data = None if anew else _looked_at.get(data_params(spec))
-    names, content = data or look_at_data(spec)
+    data = None if anew else _looked_at.get(_data_params(spec))
+    names, content = data or _look_at_data(spec)
     folder = runs_folder() / spec.identity(names)
     if _content_of(folder, content) == content:
         return folder
     return runs_folder() / spec.identity(f"{names}-{content}")
 
 
-_looked_at: dict[str, DataIdentity] = {}
+_looked_at: dict[str, tuple[str, str]] = {}
 
 
-def look_at_data(spec: DataParams) -> DataIdentity:
+def _look_at_data(spec: DataParams) -> tuple[str, str]:
     """What the data of a spec is now; images in memory are let go where it has changed."""
-    key, data = data_params(spec), data_identity(spec)
+    key, data = _data_params(spec), data_identity(spec)
     if _looked_at.get(key, data) != data:
         _bank_of.cache_clear()
     _looked_at[key] = data
@@ -252,6 +253,14 @@ def _content_of(folder: Path, present: str) -> str:
             with contextlib.suppress(OSError):  # of a folder that cannot be written to
                 write_text(folder / DATA, f"{present}\n")
         return present
+
+
+def run_names(specs: Iterable[Spec]) -> list[str]:
+    """The name of each spec's run; the data is looked at once, however many specs share it."""
+    specs = list(specs)
+    for spec in {_data_params(spec): spec for spec in specs}.values():
+        _look_at_data(spec)
+    return [run_folder(spec).name for spec in specs]
 
 
 def finished_run(spec: Spec) -> Run | None:

@@ -10,19 +10,28 @@ from torch.nn import functional as F
 
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.data.episodes import sample_episodes
-from fewshot_lib.learning.device import Plan, has_room, send
+from fewshot_lib.learning.device import Plan, send
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.spec.parameters import TrainingParams
 
 _JITTER = 0.4  # brightness, contrast and saturation factors lie in 1 ± 0.4
 _ROTATION = 15.0  # degrees, largest turn to either side
+_DATA_SHARE = 0.5  # of a GPU's free memory that images may take
 
 
 def place(bank: ImageBank, device: torch.device) -> ImageBank:
     """The bank with its pixels on the device, if they fit; labels stay where they are."""
-    if device == bank.images.device or not has_room(bank.images, device):
+    if device == bank.images.device or not _has_room(bank.images, device):
         return bank
     return replace(bank, images=bank.images.to(device))
+
+
+def _has_room(tensor: torch.Tensor, device: torch.device) -> bool:
+    """Whether the tensor may stay on this device beside all a training needs there."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return tensor.nbytes <= _DATA_SHARE * free
 
 
 def epoch_batches(

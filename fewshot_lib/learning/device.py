@@ -1,10 +1,8 @@
 """The machine: which device to use, and how to use it well."""
 
-import contextlib
 import ctypes
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from fewshot_lib.spec.parameters import TrainingParams
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 CPU = torch.device("cpu")
-_DATA_SHARE = 0.5  # of a GPU's free memory that images may take
 
 
 def default_device() -> torch.device:
@@ -60,21 +57,21 @@ class Plan:
     bfloat16: bool = False
     channels_last: bool = True
 
+    @classmethod
+    def of(cls, spec: TrainingParams, device: torch.device) -> "Plan":
+        """What the spec asks for, and where it leaves the choice what is faster on this device."""
+        bfloat16 = spec.precision == "bfloat16" or (
+            spec.precision == "auto" and multiplies_bfloat16(device)
+        )
+        # With float32 a GPU convolves as fast the other way round, and need not turn weights.
+        channels_last = spec.channels_last
+        if channels_last is None:
+            channels_last = bfloat16 or device.type != "cuda"
+        return cls(device, bfloat16, channels_last)
+
     @property
     def layout(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
-
-
-def make_plan(spec: TrainingParams, device: torch.device) -> Plan:
-    """What the spec asks for, and where it leaves the choice what is faster on this device."""
-    bfloat16 = spec.precision == "bfloat16" or (
-        spec.precision == "auto" and multiplies_bfloat16(device)
-    )
-    # With float32 a GPU convolves as fast the other way round, and need not turn weights.
-    channels_last = spec.channels_last
-    if channels_last is None:
-        channels_last = bfloat16 or device.type != "cuda"
-    return Plan(device, bfloat16, channels_last)
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
@@ -93,25 +90,6 @@ def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
-
-
-def has_room(tensor: torch.Tensor, device: torch.device) -> bool:
-    """Whether the tensor may stay on this device beside all a training needs there."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return tensor.nbytes <= _DATA_SHARE * free
-
-
-@contextlib.contextmanager
-def whole_float32() -> Iterator[None]:
-    """Convolve in IEEE float32 inside the block: PyTorch lets a GPU round to TF32's 10 bits."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 _RESIDENT = "5"  # what Linux is told to forget: the peak of resident memory (proc(5), clear_refs)

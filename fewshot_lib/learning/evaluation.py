@@ -1,5 +1,6 @@
 """Accuracy on episodes: every image is encoded once, episodes are judged by its features."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import torch
 
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.learning.batches import make_batch
-from fewshot_lib.learning.device import send, whole_float32
+from fewshot_lib.learning.device import send
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.prototypical import PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
@@ -98,10 +99,21 @@ def encode(learner: PrototypicalLearner, bank: ImageBank, device: torch.device) 
     learner.eval()
     at_once = _PIXELS_AT_ONCE.get(device.type, 1_000_000) // bank.image_size**2
     chunks = torch.arange(len(bank.labels), device=bank.images.device).split(max(1, at_once))
-    with whole_float32():
+    with _whole_float32():
         parts = [_raw_features(learner, make_batch(bank, chunk, device)) for chunk in chunks]
     raw = torch.cat(parts)
     return Features(raw, torch.cat([learner.embed(part) for part in raw.split(_FEATURES_AT_ONCE)]))
+
+
+@contextlib.contextmanager
+def _whole_float32() -> Iterator[None]:
+    """Convolve in IEEE float32 inside the block: PyTorch lets a GPU round to TF32's 10 bits."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _raw_features(learner: PrototypicalLearner, images: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.learning import checkpoints
 from fewshot_lib.learning.batches import epoch_batches, place
 from fewshot_lib.learning.checkpoints import Row, Training, WeightAverage
-from fewshot_lib.learning.device import default_device, keep_freed_memory, make_plan
+from fewshot_lib.learning.device import Plan, default_device, keep_freed_memory
 from fewshot_lib.learning.evaluation import Features, encode, evaluate
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
@@ -76,7 +76,7 @@ def _begin(spec: Spec, pretrained: Weights) -> Training:
     with seeded(spec.seed, "weights"):
         learner = make_learner(spec)
     learner.start_from(pretrained)
-    plan = make_plan(spec, default_device())
+    plan = Plan.of(spec, default_device())
     learner = learner.to(plan.device, memory_format=plan.layout)
     learner.plan = plan
     average = WeightAverage(learner, spec.ema) if spec.ema else None

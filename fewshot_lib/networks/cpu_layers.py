@@ -119,7 +119,7 @@ class _ConvNormPoolRelu(torch.autograd.Function):
         """Overwrites what was kept of x: autograd sees it and refuses a second way back."""
         images, weight, pooled, out, mean, inverse, scale, *kept = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
-        g = _rectify(grad, out)
+        g = torch.ops.aten.threshold_backward(grad, out, 0)  # the gradient before the ReLU
         dscale, dshift = _parameter_gradients(g, pooled, mean, inverse)
         parts = [values.split(ctx.size) for values in (images, g, pooled)]
         k, n = scale * inverse, images.numel() // images.shape[1]
@@ -140,17 +140,8 @@ class _ConvNormPoolRelu(torch.autograd.Function):
             dpart, dw = _convolution_gradients(dx, part, weight, ctx)
             dimages.append(dpart)
             dweight += dw
-        return _join(dimages), dweight, dscale, dshift, None, None
-
-
-def _join(parts: list[torch.Tensor | None]) -> torch.Tensor | None:
-    """One array of all parts; the part itself, not a copy, if it is alone."""
-    return parts[0] if parts[0] is None or len(parts) == 1 else torch.cat(parts)
-
-
-def _rectify(grad: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """The gradient before the ReLU that gave ``out``."""
-    return torch.ops.aten.threshold_backward(grad, out, 0)
+        dimages = dimages[0] if len(parts[0]) == 1 or dimages[0] is None else torch.cat(dimages)
+        return dimages, dweight, dscale, dshift, None, None
 
 
 def _parameter_gradients(

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from fewshot_lib.experiments.matrix import SeedRuns, mean_history
+from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.notebook.style import CHANCE, METHODS, QUIET, WIDTH, colours_of
 
 _SINGLE = {"lw": 0.8, "alpha": 0.45, "zorder": 1.8}  # a single seed's line, below that of the mean
@@ -37,7 +37,7 @@ def learning_curves(runs: Mapping[str, SeedRuns], own_losses: bool = False) -> F
     left, right = [axes[row] for row in rows], axes["accuracy"]
     colours = colours_of(runs)
     for i, (name, one) in enumerate(runs.items()):
-        _draw_loss(left[i % len(left)], name, one.histories, colours[name])
+        _draw_loss(left[i % len(left)], name, one, colours[name])
     _finish_losses(left, runs, own_losses)
     ends = [_draw_accuracy(right, name, one, colours[name]) for name, one in runs.items()]
     ends = ends if len(ends) > 1 else []  # the title of the page says whose they are
@@ -50,9 +50,9 @@ def learning_curves(runs: Mapping[str, SeedRuns], own_losses: bool = False) -> F
     return figure
 
 
-def _draw_loss(ax: Axes, name: str, seeds: Sequence[pd.DataFrame], colour: str) -> None:
-    history = mean_history(seeds)
-    _thin_lines(ax, seeds, "loss", colour)
+def _draw_loss(ax: Axes, name: str, runs: SeedRuns, colour: str) -> None:
+    history = runs.history
+    _thin_lines(ax, runs, "loss", colour)
     ax.plot(history["epoch"], history["loss"], color=colour, label=name, **_DOT)
 
 
@@ -70,8 +70,8 @@ def _finish_losses(axes: Sequence[Axes], runs: Mapping[str, SeedRuns], own: bool
 
 
 def _draw_accuracy(ax: Axes, name: str, runs: SeedRuns, colour: str) -> _End:
-    history = mean_history(runs.histories)
-    _thin_lines(ax, runs.histories, "val_accuracy", colour, 100)
+    history = runs.history
+    _thin_lines(ax, runs, "val_accuracy", colour, 100)
     epoch = history["epoch"]
     mean, half = 100 * history["val_accuracy"], 100 * history["val_ci95"]
     ax.plot(epoch, mean, color=colour, label=name, **_DOT)
@@ -101,11 +101,9 @@ def _draw_chance(ax: Axes, runs: Iterable[SeedRuns]) -> list[_End]:
     return [("chance", ax.get_xlim()[1], chance, QUIET)]
 
 
-def _thin_lines(
-    ax: Axes, seeds: Sequence[pd.DataFrame], column: str, colour: str, factor: float = 1
-) -> None:
+def _thin_lines(ax: Axes, runs: SeedRuns, column: str, colour: str, factor: float = 1) -> None:
     """A line for every seed, where there are several."""
-    for history in seeds if len(seeds) > 1 else ():
+    for history in runs.histories if len(runs.seeds) > 1 else ():
         ax.plot(history["epoch"], factor * history[column], color=colour, **_SINGLE)
 
 
@@ -118,10 +116,9 @@ def losses(runs: SeedRuns, names: Mapping[str, str], method: str = "Problem 3") 
         method: whose history it is; gives the colour.
     """
     figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 2.4), squeeze=False)
-    seeds, colour = runs.histories, METHODS[method]
-    mean = mean_history(seeds)
+    colour, mean = METHODS[method], runs.history
     for ax, (column, title) in zip(axes.flat, names.items(), strict=True):
-        _thin_lines(ax, seeds, column, colour)
+        _thin_lines(ax, runs, column, colour)
         ax.plot(mean["epoch"], mean[column], color=colour, marker=".", ms=6)
         ax.set(title=title, xlabel="epoch")
         ax.tick_params(labelsize=8)

@@ -9,7 +9,7 @@ import torch
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.learning.intervals import Interval
-from fewshot_lib.learning.randomness import seed_of, stream
+from fewshot_lib.learning.randomness import stream
 from fewshot_lib.notebook.classes import class_words
 
 
@@ -82,7 +82,7 @@ def tsne(cloud: Cloud) -> pd.DataFrame:
         perplexity=min(30, (len(points) - 1) / 3),
         init="pca",
         max_iter=500,  # 1,000 take twice as long and lower the divergence by some hundredths of it
-        random_state=seed_of("tsne") % 2**32,
+        random_state=stream("tsne").initial_seed() % 2**32,
     )
     with threadpool_limits(1):  # threads that wait for one another cost more than they bring here
         x, y = map_.fit_transform(points.numpy()).T
@@ -163,8 +163,3 @@ def measures(seeds: Sequence[Cloud]) -> dict[str, float | Interval]:
 
 def _mean_of(seeds: Sequence[float | Interval]) -> float | Interval:
     return Interval.of_seeds(seeds) if isinstance(seeds[0], Interval) else sum(seeds) / len(seeds)
-
-
-def separability(seeds: Sequence[Cloud]) -> Interval:
-    """Centre accuracy of the real features, over seeds."""
-    return Interval.of_seeds([_centre_accuracy(cloud.real) for cloud in seeds])

@@ -22,7 +22,7 @@ def show_episodes(run: Run, n_episodes: int, caption: str = "") -> None:
     evaluation = run.evaluate(n_episodes)
     chosen = _worst_typical_best(evaluation.accuracies)
     shares = _probabilities(run, evaluation, list(chosen.values()))
-    html = gallery(evaluation, bank_for(run.spec, "val"), chosen, shares, caption)
+    html = _gallery(evaluation, bank_for(run.spec, "val"), chosen, shares, caption)
     show_html(html, _in_words(evaluation, chosen))
 
 
@@ -57,7 +57,7 @@ def _probabilities(run: Run, evaluation: Evaluation, chosen: list[int]) -> torch
     return shares.gather(-1, predicted).view(len(chosen), n_way, n_query)
 
 
-def gallery(
+def _gallery(
     evaluation: Evaluation,
     bank: ImageBank,
     chosen: dict[str, int],

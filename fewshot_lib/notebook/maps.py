@@ -31,10 +31,10 @@ def show_map(
         bank: the images that the features were made from.
         alt: what the maps show, for readers who cannot see them.
     """
-    show_html(map_html(maps, bank, alt, caption), alt)
+    show_html(_map_html(maps, bank, alt, caption), alt)
 
 
-def map_html(maps: Mapping[str, pd.DataFrame], bank: ImageBank, alt: str, caption: str) -> str:
+def _map_html(maps: Mapping[str, pd.DataFrame], bank: ImageBank, alt: str, caption: str) -> str:
     """The ``<figure>`` of ``show_map``; the same maps, the same text."""
     everything = pd.concat(maps.values())
     classes = list(dict.fromkeys(everything["class"]))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 from IPython.display import Markdown, display
 
-from fewshot_lib.experiments.matrix import SeedEvaluations, difference, same_weights
+from fewshot_lib.experiments.matrix import SeedEvaluations, difference
 from fewshot_lib.learning.intervals import Interval
 
 SEEDS_ENOUGH = 3
@@ -97,7 +97,7 @@ def compare(name: str, other: str, a: SeedEvaluations, b: SeedEvaluations) -> st
     found = gap.verdict(NEGLIGIBLE)
     if found == "undecided":
         return f"**{name}** and **{other}** cannot be told apart ({gap.points()})"
-    n_seeds = None if same_weights(a, b) else min(len(a.seeds), len(b.seeds))
+    n_seeds = None if a.same_weights(b) else min(len(a.seeds), len(b.seeds))
     words = _ON_METHODS if _enough(n_seeds) else _ON_WEIGHTS
     return f"**{name}** {words[found]} **{other}** ({gap.points()})"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.comparison import JudgedRun, gap, judge, unique_names
+from fewshot_lib.experiments.comparison import JudgedRun, judge, unique_names
 from fewshot_lib.experiments.lookup import find_entries
 from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import output_file, project_root, write_text
@@ -89,7 +89,7 @@ def _accuracy_row(name: str, judged: JudgedRun, first: JudgedRun) -> Row:
         "test": "–" if judged.evaluation is None else str(judged.evaluation.accuracy),
         "note": judged.note,
     }
-    return row | difference_cells("–" if judged is first else gap(judged, first))
+    return row | difference_cells("–" if judged is first else judged.gap(first))
 
 
 def _cost_row(name: str, run: Run) -> Row:

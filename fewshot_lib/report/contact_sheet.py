@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from fewshot_lib.data.folders import readable
 from fewshot_lib.data.images import to_rgb
 from fewshot_lib.experiments.classify import Classes, Prediction, accuracy_line, tally
-from fewshot_lib.experiments.provenance import device_name, versions
+from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.learning.weights import Trained
 from fewshot_lib.report.pages import render_page
 
@@ -26,20 +26,19 @@ def as_page(
     trained: Trained, weights: Path, classes: Classes, predictions: Sequence[Prediction]
 ) -> str:
     """The contact sheet: supports, then queries by predicted class, the least certain first."""
-    spec, rows = trained.spec, tally(classes, predictions)
+    spec, numbers = trained.spec, tally(classes, predictions)
     return render_page(
         "classified.html.j2",
-        rows=rows,
+        rows=list(numbers.itertuples()),
         n_images=len(predictions),
-        accuracy=accuracy_line(rows),
+        accuracy=accuracy_line(numbers),
         groups=[_group(name, classes, predictions) for name in classes],
         provenance={
             "network": f"{spec.method}, {spec.image_size} px, trained on {spec.source}",
             "weights": readable(str(weights)),
-            "device": device_name(),
-            "versions": versions(),
             "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        },
+        }
+        | provenance(),
     )
 
 

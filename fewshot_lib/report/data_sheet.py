@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from fewshot_lib.data.bank import SPLITS, ImageBank, data_remarks, load_bank, source_module
 from fewshot_lib.data.fit import fitting, settings, split_sizes
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import atomic_file, project_root
+from fewshot_lib.files import atomic_file
 from fewshot_lib.notebook.classes import class_words
 from fewshot_lib.notebook.style import SCREEN_DPI, WIDTH, label
 from fewshot_lib.spec.parameters import DataParams
@@ -43,7 +43,16 @@ def prepare(params: DataParams, say: Callable[[str], None] = lambda text: None) 
     return banks
 
 
-def table(banks: Banks) -> str:
+def describe(params: DataParams, banks: Banks) -> str:
+    """What each split holds, and what to know before a report is made of the source.
+
+    That is what is passed over, images that stand there more than once, and the command that makes
+    a report of it.
+    """
+    return "\n".join([_table(banks), *data_remarks(params), *_report_command(params)])
+
+
+def _table(banks: Banks) -> str:
     """An aligned table with a row for every split."""
     rows = [_table_row(name, banks[name]) for name in SPLITS if name in banks]
     return pd.DataFrame(rows).to_string(index=False)
@@ -58,15 +67,6 @@ def _table_row(name: str, bank: ImageBank) -> dict[str, str]:
         "images": f"{len(bank.labels):,}",
         "fingerprint": bank.fingerprint[:12],
     }
-
-
-def remarks(params: DataParams) -> list[str]:
-    """What to know before a report is made of a source; a line each.
-
-    What is passed over, images that stand there more than once, and the command that makes a
-    report of it.
-    """
-    return [*data_remarks(params), *_report_command(params)]
 
 
 def _report_command(params: DataParams) -> list[str]:
@@ -85,18 +85,6 @@ def _report_command(params: DataParams) -> list[str]:
     return [f"to make a report of it: fewshot report {settings(own | changes)}".rstrip()]
 
 
-def sheet_file(source: str, output: Path | None) -> Path:
-    """Where the sheet goes: ``output`` or ``reports/data/SOURCE.png``.
-
-    Raises:
-        InputError: that cannot be a PNG file.
-    """
-    path = output or project_root() / "reports" / "data" / f"{source}.png"
-    if path.suffix.lower() != ".png" or path.is_dir():
-        raise InputError(f"{path} cannot be the sheet: name a file that ends in .png")
-    return path
-
-
 def write_sheet(banks: Banks, path: Path) -> None:
     """Write the sheet of examples as PNG, whole or not at all.
 
@@ -105,12 +93,12 @@ def write_sheet(banks: Banks, path: Path) -> None:
     """
     try:
         with atomic_file(path) as temporary:
-            sheet(banks).savefig(temporary, format="png", dpi=2 * SCREEN_DPI)
+            _sheet(banks).savefig(temporary, format="png", dpi=2 * SCREEN_DPI)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def sheet(banks: Banks) -> Figure:
+def _sheet(banks: Banks) -> Figure:
     """For each split up to 8 classes, a row each, with up to 8 of their images.
 
     Classes and images are taken at even distances, the first and the last among them.

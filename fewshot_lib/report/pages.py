@@ -22,7 +22,7 @@ from fewshot_lib.progress import duration
 from fewshot_lib.report.drawings import figure_element
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
-from fewshot_lib.spec.words import episode_shape, equal_values, short_names, value_text
+from fewshot_lib.spec.words import differing_values, episode_shape, short_names, value_text
 
 Row = dict[str, Any]  # what a template shows of a run
 
@@ -60,7 +60,7 @@ def shared_values(title: str, href: str, specs: Sequence[Spec]) -> dict[str, Any
         href: the page's own name.
         specs: of the runs.
     """
-    same = {name: value_text(value) for name, value in equal_values(specs).items()}
+    same = {name: value_text(value) for name, value in _equal_values(specs).items()}
     return {
         "title": title,
         "same": {name: value for name, value in same.items() if name in _MAIN},
@@ -68,6 +68,12 @@ def shared_values(title: str, href: str, specs: Sequence[Spec]) -> dict[str, Any
         "provenance": {"made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"} | provenance(),
         **neighbours([Page(href, title)], href),
     }
+
+
+def _equal_values(specs: Sequence[Spec]) -> dict[str, Any]:
+    """Parameters that are the same for all, with their value."""
+    odd = differing_values(specs)
+    return {name: getattr(specs[0], name) for name in Spec.model_fields if name not in odd}
 
 
 def figure_box(figure: Figure, name: str, alt: str) -> str:
@@ -137,18 +143,6 @@ def write_index(folder: Path, pages: list[Page], status: Status) -> None:
         provenance=status.provenance,
         **neighbours(made, INDEX),
     )
-    write_text(folder / INDEX, html)
-
-
-def write_recorded(folder: Path, results: list[Row]) -> None:
-    """Write ``index.html``, which leads to all reports and sweeps that are recorded there.
-
-    Args:
-        results: as of ``headline.recorded_results``.
-    """
-    sweeps = sorted(path.parent.name for path in folder.glob(f"sweeps/*/{INDEX}"))
-    values = {"pages": [], "here": INDEX, "provenance": {}, "title": "Recorded reports"}
-    html = render_page("recorded.html.j2", results=results, sweeps=sweeps, **values)
     write_text(folder / INDEX, html)
 
 

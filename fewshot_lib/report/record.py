@@ -26,7 +26,7 @@ from fewshot_lib.experiments.lookup import read_run
 from fewshot_lib.files import project_root, runs_folder, write_text
 from fewshot_lib.learning.weights import FOLDER, export_weights
 from fewshot_lib.report import headline
-from fewshot_lib.report.pages import write_recorded
+from fewshot_lib.report.pages import INDEX, render_page
 
 # Bytes of weights: the three problems' networks for 84 px are 27 MB, those for 32 px 2 MB.
 _LIMIT, _LIMIT_OF_ALL = 28_000_000, 45_000_000
@@ -108,6 +108,15 @@ def _reference() -> Path:
     return project_root() / "reports" / "reference"
 
 
+def _write_front_page(folder: Path) -> None:
+    """The page that leads to all reports and sweeps that are recorded."""
+    sweeps = sorted(path.parent.name for path in folder.glob(f"sweeps/*/{INDEX}"))
+    values = {"pages": [], "here": INDEX, "provenance": {}, "title": "Recorded reports"}
+    results = headline.recorded_results()
+    html = render_page("recorded.html.j2", results=results, sweeps=sweeps, **values)
+    write_text(folder / INDEX, html)
+
+
 def main(names: list[str]) -> None:
     """Record these reports and sweeps, and bring the table of all up to date."""
     for name in names:
@@ -115,7 +124,7 @@ def main(names: list[str]) -> None:
             print(line)
     path = _reference() / "README.md"
     write_text(path, headline.updated(path.read_text("utf-8")))
-    write_recorded(_reference(), headline.recorded_results())
+    _write_front_page(_reference())
 
 
 if __name__ == "__main__":

@@ -8,11 +8,6 @@ from fewshot_lib.report.pages import INDEX
 _PROBE = ".fewshot-probe"
 
 
-def is_address(output: object) -> bool:
-    """Whether this names a storage rather than a folder."""
-    return isinstance(output, str) and "://" in output
-
-
 def require_writable(url: str) -> None:
     """Write to this address and remove it again.
 

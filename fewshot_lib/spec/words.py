@@ -12,12 +12,6 @@ def differing_values(specs: Sequence[Spec]) -> dict[str, list[Any]]:
     return {name: v for name, v in columns.items() if any(value != v[0] for value in v)}
 
 
-def equal_values(specs: Sequence[Spec]) -> dict[str, Any]:
-    """Parameters that are the same for all, with their value."""
-    odd = differing_values(specs)
-    return {name: getattr(specs[0], name) for name in Spec.model_fields if name not in odd}
-
-
 def short_names(names: Sequence[str]) -> list[str]:
     """The names without the words that all have, where they stay different: for tight places."""
     parts = [name.partition(", ") for name in names]

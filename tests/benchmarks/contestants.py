@@ -22,7 +22,7 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.data.images import decode_all
 from fewshot_lib.learning.batches import make_batch
-from fewshot_lib.learning.device import keep_freed_memory, make_plan
+from fewshot_lib.learning.device import Plan, keep_freed_memory
 from fewshot_lib.learning.evaluation import encode, evaluate
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.spec.parameters import Spec
@@ -47,7 +47,7 @@ def our_training(folder: Path, precision: str = "float32", **shape: int) -> Step
     """The library's step, prepared as in ``fewshot_lib.training.train``."""
     keep_freed_memory()
     spec = Spec.check({"precision": precision, **shape})
-    bank, plan = bank_of(folder, spec.image_size), make_plan(spec, CPU)
+    bank, plan = bank_of(folder, spec.image_size), Plan.of(spec, CPU)
     learner = make_learner(spec).to(memory_format=plan.layout).train()
     learner.plan = plan
     optimizers, generator = learner.optimizers(), torch.Generator()

@@ -25,7 +25,7 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.errors import InputError
 from fewshot_lib.files import project_root, write_text
 from fewshot_lib.learning.batches import epoch_batches, place
-from fewshot_lib.learning.device import Plan, default_device, keep_freed_memory, make_plan
+from fewshot_lib.learning.device import Plan, default_device, keep_freed_memory
 from fewshot_lib.learning.evaluation import encode
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import seeded, stream
@@ -147,7 +147,7 @@ def main(profile, settings, output, seconds, blocks, steps, per_class) -> None:
         found = results["runs"].setdefault(key, {})
         for way, plan in {
             PLAIN: Plan(device, channels_last=False),
-            OURS: make_plan(spec, device),
+            OURS: Plan.of(spec, device),
         }.items():
             if way in found or time.monotonic() > ends:
                 continue

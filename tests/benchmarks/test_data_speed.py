@@ -4,7 +4,7 @@ import pytest
 from contestants import bank_of
 from reference import Pictures
 
-from fewshot_lib.data.bank import read_bank, write_bank
+from fewshot_lib.data.bank import _read_bank, _write_bank
 from fewshot_lib.data.images import decode_all
 from fewshot_lib.data.sources.glyphs import draw
 
@@ -31,10 +31,10 @@ TITLE = "Images of 84 px into memory, time of one image"
 def test_load_from_the_cache(measured, pictures, tmp_path):
     bank = bank_of(pictures(84), 84)
     file = tmp_path / "bank.safetensors"
-    write_bank(file, bank, "")
+    _write_bank(file, bank, "")
 
     def load():
-        read_bank(file).images.sum()  # touches every pixel of the mapped file
+        _read_bank(file).images.sum()  # touches every pixel of the mapped file
 
     measured(TITLE, "mapped from the cache", load, len(bank.labels))
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from fewshot_lib.data.bank import load_bank, read_bank
+from fewshot_lib.data.bank import _read_bank, load_bank
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.runs import RESULT, run
 from fewshot_lib.files import cache_folder, read_array
@@ -66,7 +66,7 @@ def test_a_cache_and_predictions_that_would_run_code_are_made_again(make_spec, p
     (path,) = cache_folder().glob("*.safetensors")
     path.unlink()  # in place the bytes would change under those who have mapped the file
     path.write_bytes(bomb)
-    assert read_bank(path) is None
+    assert _read_bank(path) is None
     assert torch.equal(load_bank(make_spec(), "val").images, images)
     path.unlink()
     path.write_bytes(bomb)

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from fewshot_lib.data.bank import ImageBank, read_bank, write_bank
+from fewshot_lib.data.bank import ImageBank, _read_bank, _write_bank
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.data.testcases import read_testcases
 from fewshot_lib.errors import InputError
@@ -176,15 +176,15 @@ def test_a_bank_survives_its_cache_and_a_cut_one_is_not_read(sizes, data):
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bank.safetensors"
-        write_bank(path, bank, "print")
-        read = read_bank(path)
+        _write_bank(path, bank, "print")
+        read = _read_bank(path)
         assert torch.equal(read.images, bank.images)
         assert torch.equal(read.labels, bank.labels)
         about = ("class_names", "ids", "mean", "std")
         assert all(getattr(read, name) == getattr(bank, name) for name in about)
         whole = path.read_bytes()
         path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
-        assert read_bank(path) is None
+        assert _read_bank(path) is None
 
 
 @settings(max_examples=60, deadline=None)

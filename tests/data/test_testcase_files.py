@@ -9,7 +9,13 @@ import sys
 import numpy as np
 import pytest
 
-from fewshot_lib.data.testcases import Score, TestCases, read_testcases, score, write_predictions
+from fewshot_lib.data.testcases import (
+    TestCases,
+    _Score,
+    read_testcases,
+    score,
+    write_predictions,
+)
 from fewshot_lib.errors import InputError
 
 TWO_WAY = "episode_id,class0_support0,class0_support1,class1_support0,class1_support1,query0\n"
@@ -152,7 +158,7 @@ def test_score_by_hand(write):
 
 
 def test_the_line_has_two_decimals():
-    assert str(Score(0.476411, 0.0084)) == "Accuracy: 47.64 +- 0.84 %"
+    assert str(_Score(0.476411, 0.0084)) == "Accuracy: 47.64 +- 0.84 %"
 
 
 def test_episodes_go_by_id_and_queries_by_name(write):

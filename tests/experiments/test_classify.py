@@ -9,13 +9,14 @@ from pathlib import Path
 
 import click
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from bs4 import BeautifulSoup
 from click.testing import CliRunner
 from PIL import Image
 
-from fewshot_lib.cli.classify import classify
+from fewshot_lib.cli.classify import _as_csv, classify
 from fewshot_lib.cli.main import Commands
 from fewshot_lib.data.folders import images_in
 from fewshot_lib.errors import InputError
@@ -283,7 +284,7 @@ def test_blocks_change_nothing_and_leave_nothing_out(run, photos, monkeypatch):
     [(50, 100, 0.4038, 0.5962), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0)],  # z²/(n+z²) = 0.2775
 )
 def test_wilson_s_interval(right, n, low, high):
-    line = tool.accuracy_line([tool.Tally("a", 1, n, n, right)])
+    line = tool.accuracy_line(pd.DataFrame({"right": [right], "known": [n]}))
     assert line.endswith(f"95 % interval {100 * low:.1f} to {100 * high:.1f} %)")
 
 
@@ -293,7 +294,7 @@ def test_text_cells_are_no_formulas(photos, make_weights):
     classes = tool.read_supports(photos / "formulas")
     query = tool.Picture(paint(photos / "+q.png", "red"), "+q.png", "=1+1")
     found = tool.classify(load_trained(make_weights()), classes, [query])
-    row = next(csv.DictReader(io.StringIO(tool.as_csv(list(found)))))
+    row = next(csv.DictReader(io.StringIO(_as_csv(list(found)))))
     assert row["file"] == "'+q.png"
     assert row["truth"] == "'=1+1"
     assert row["class"][:2] in ("'=", "'@", "'-")

@@ -12,11 +12,11 @@ from fewshot_lib.cli.main import main
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import runs
 from fewshot_lib.experiments.engines import jobs
-from fewshot_lib.experiments.engines.jobs import attempt, raise_failures, run_names
+from fewshot_lib.experiments.engines.jobs import attempt
 from fewshot_lib.experiments.engines.ray import _share
 from fewshot_lib.experiments.engines.settings import EngineSettings
-from fewshot_lib.experiments.matrix import run_matrix
-from fewshot_lib.experiments.runs import finished_run, run
+from fewshot_lib.experiments.matrix import _raise_failures, run_matrix
+from fewshot_lib.experiments.runs import finished_run, run, run_names
 from fewshot_lib.files import runs_folder
 
 pytestmark = pytest.mark.usefixtures("project", "no_engine_is_named")
@@ -73,7 +73,7 @@ def test_errors_keep_their_kind_across_processes(
     found = pickle.loads(pickle.dumps(attempt(*run_names([spec]), spec, 0, None)))
     others = {str(i): InputError("other") for i in range(n_others)}
     with pytest.raises(kind, match=words) as caught:
-        raise_failures(dict.fromkeys(["it", *others], spec), others | {"it": found})
+        _raise_failures(dict.fromkeys(["it", *others], spec), others | {"it": found})
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
     assert getattr(caught.value, "errno", None) == getattr(error, "errno", None)
@@ -108,7 +108,7 @@ def test_a_thousand_specs_look_at_their_data_once(make_spec, monkeypatch):
     names = run_names(specs)
     assert len(looks) == 1
     assert len(set(names)) == 1000
-    assert names[7] == specs[7].identity(real(specs[7]).names)
+    assert names[7] == specs[7].identity(real(specs[7])[0])
 
 
 def test_the_environment_names_the_engine_and_arguments_go_before_it(monkeypatch):

@@ -6,8 +6,8 @@ import torch
 
 from fewshot_lib.experiments.matrix import (
     SeedEvaluations,
+    SeedRuns,
     difference,
-    mean_history,
     run_seeds,
 )
 from fewshot_lib.experiments.runs import run
@@ -108,7 +108,7 @@ def test_histories_are_averaged_epoch_by_epoch(two):
     for column in ("loss", "val_accuracy"):
         expected = (seeds[0][column] + seeds[1][column]) / 2
         assert mean[column].tolist() == pytest.approx(expected.tolist())
-    assert mean_history(seeds[:1]) is seeds[0]
+    assert SeedRuns(two["plain"].seeds[:1]).history is seeds[0]
 
 
 def test_epochs_and_their_seconds_are_those_of_all_seeds(two):

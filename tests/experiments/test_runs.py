@@ -239,7 +239,7 @@ def test_a_run_is_not_used_for_images_edited_in_place(squares):
 
 def test_a_run_keeps_the_name_that_names_and_sizes_give_it(squares, make_spec, project):
     first = squares(0)
-    assert first.folder.name == first.spec.identity(data_identity(first.spec).names)
+    assert first.folder.name == first.spec.identity(data_identity(first.spec)[0])
     shutil.rmtree(first.folder)
     assert squares(200).folder == first.folder  # nothing is there to be mistaken for it
 

@@ -153,7 +153,7 @@ def test_pixels_are_placed_on_the_device_and_labels_stay(bank):
 
 
 def test_images_that_do_not_fit_stay(bank, monkeypatch):
-    monkeypatch.setattr(batches, "has_room", lambda *_: False)
+    monkeypatch.setattr(batches, "_has_room", lambda *_: False)
     assert place(bank, torch.device("meta")) is bank
 
 

@@ -6,15 +6,14 @@ import pytest
 import torch
 
 from fewshot_lib.errors import InputError
+from fewshot_lib.learning.batches import _has_room
 from fewshot_lib.learning.device import (
     Plan,
     default_device,
-    has_room,
     keep_freed_memory,
-    make_plan,
     send,
-    whole_float32,
 )
+from fewshot_lib.learning.evaluation import _whole_float32
 from fewshot_lib.spec.parameters import TrainingParams
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -51,7 +50,7 @@ def test_freed_memory_is_kept_on_glibc_only(monkeypatch):
 
 
 def plan_for(where, **changes):
-    return make_plan(TrainingParams.check(changes), where)
+    return Plan.of(TrainingParams.check(changes), where)
 
 
 @pytest.fixture
@@ -92,9 +91,9 @@ def test_a_gpu_computes_in_bfloat16():
 
 @pytest.mark.usefixtures("hopper")
 def test_images_stay_on_a_gpu_if_half_of_its_free_memory_holds_them():
-    assert has_room(torch.zeros(500, dtype=torch.uint8), GPU)
-    assert not has_room(torch.zeros(501, dtype=torch.uint8), GPU)
-    assert has_room(torch.zeros(5000), CPU)
+    assert _has_room(torch.zeros(500, dtype=torch.uint8), GPU)
+    assert not _has_room(torch.zeros(501, dtype=torch.uint8), GPU)
+    assert _has_room(torch.zeros(5000), CPU)
 
 
 def test_what_is_there_is_not_sent():
@@ -105,7 +104,7 @@ def test_what_is_there_is_not_sent():
 
 def test_convolutions_are_whole_inside_the_block_only():
     before = torch.backends.cudnn.allow_tf32
-    with pytest.raises(ZeroDivisionError), whole_float32():
+    with pytest.raises(ZeroDivisionError), _whole_float32():
         assert torch.backends.cudnn.allow_tf32 is False
         raise ZeroDivisionError
     assert torch.backends.cudnn.allow_tf32 is before

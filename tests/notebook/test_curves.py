@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.notebook import curves, style
 from fewshot_lib.notebook.curves import learning_curves, losses
 
@@ -22,10 +23,11 @@ HISTORY = pd.DataFrame(
 )
 
 
-def runs(*histories: pd.DataFrame, n_way: int = 5) -> SimpleNamespace:
-    """What a figure asks of a setting's runs."""
+def runs(*histories: pd.DataFrame, n_way: int = 5, start: object = None) -> SeedRuns:
+    """A setting's runs, of which figures ask no more than this."""
     spec = SimpleNamespace(n_way_test=n_way)
-    return SimpleNamespace(histories=histories, spec=spec, pretrainings=[])
+    of_seed = {"spec": spec, "pretraining": start}
+    return SeedRuns(tuple(SimpleNamespace(history=history, **of_seed) for history in histories))
 
 
 @pytest.fixture(autouse=True)
@@ -127,10 +129,8 @@ def test_losses_on_scales_of_their_own_have_axes_of_their_own():
 
 def test_a_classifier_s_accuracies_stand_before_the_first_epoch():
     start = SimpleNamespace(folder="one", history=HISTORY)
-    pretrained = {"a": runs(HISTORY), "b": runs(HISTORY)}
-    for one in pretrained.values():
-        one.pretrainings = [start, start]
-    _, right = learning_curves(pretrained).axes
+    pretrained = runs(HISTORY, HISTORY, start=start)
+    _, right = learning_curves({"a": pretrained, "b": pretrained}).axes
     before = [line for line in right.lines if max(line.get_xdata()) == 0]
     assert [list(line.get_xdata()) for line in before] == [[-2, -1, 0]]
     assert "as a classifier" in right.get_xlabel()

@@ -17,7 +17,6 @@ from fewshot_lib.notebook.features import (
     clouds,
     measures,
     pick_images,
-    separability,
     tsne,
 )
 
@@ -148,9 +147,6 @@ def test_measures_are_means_over_seeds(two_seeds):
     name = "centre accuracy, hallucinated"
     assert mean[name] == Interval.of_seeds([m[name] for m in each])
     assert mean["diversity"] == pytest.approx((each[0]["diversity"] + each[1]["diversity"]) / 2)
-    assert separability(space) == Interval.of_seeds(
-        [_centre_accuracy(cloud.real) for cloud in space]
-    )
 
 
 def test_only_the_first_seed_keeps_its_features(two_seeds):

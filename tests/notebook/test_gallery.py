@@ -8,9 +8,9 @@ from fewshot_lib.experiments.runs import bank_for, run
 from fewshot_lib.learning.evaluation import Evaluation, logits
 from fewshot_lib.notebook import interactive
 from fewshot_lib.notebook.gallery import (
+    _gallery,
     _probabilities,
     _worst_typical_best,
-    gallery,
     show_episodes,
 )
 
@@ -22,7 +22,7 @@ SURE = torch.tensor([[[0.9, 0.61, 0.8, 0.7, 0.52, 0.6], [0.99] * 6]])
 @pytest.fixture
 def soup(bank) -> BeautifulSoup:
     """One episode of classes a and b: two of a's six queries went to b."""
-    html = gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Worst": 0}, SURE, "Below.")
+    html = _gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Worst": 0}, SURE, "Below.")
     return BeautifulSoup(html, "html.parser")
 
 
@@ -59,7 +59,7 @@ def test_the_figure_and_every_image_are_described(soup):
 
 def test_names_are_escaped(bank):
     bank.class_names[:2] = ["<b>&", '"<i>']
-    html = gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Best": 0}, SURE, "<u>")
+    html = _gallery(Evaluation(EPISODES, PREDICTIONS), bank, {"Best": 0}, SURE, "<u>")
     soup = BeautifulSoup(html, "html.parser")
     assert not soup.select("i, u")
     assert soup.select(".query img")[0]["alt"] == 'query of <b>&, wrong: "<i>, 61 %'
@@ -70,7 +70,7 @@ def test_many_ways_show_fewer_images_of_each(make_bank):
     episodes = (12 * torch.arange(n).unsqueeze(1) + torch.arange(12)).expand(3, -1, -1)
     predictions = torch.zeros(3, n, 11, dtype=torch.int64)
     chosen = {"Worst": 0, "Typical": 1, "Best": 2}
-    html = gallery(Evaluation(episodes, predictions), bank, chosen, torch.ones(3, n, 11))
+    html = _gallery(Evaluation(episodes, predictions), bank, chosen, torch.ones(3, n, 11))
     assert len(BeautifulSoup(html, "html.parser").select("img")) == 3 * n * 3
     assert len(html.encode()) < 400_000
 

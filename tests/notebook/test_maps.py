@@ -13,7 +13,7 @@ from PIL import Image
 
 from fewshot_lib.notebook import interactive, maps
 from fewshot_lib.notebook.features import Cloud, tsne
-from fewshot_lib.notebook.maps import _fitted, map_html, show_map
+from fewshot_lib.notebook.maps import _fitted, _map_html, show_map
 
 EVIL = '</script><b>"&'
 
@@ -34,7 +34,7 @@ FRAME = frame(
 @pytest.fixture
 def soup(bank) -> BeautifulSoup:
     return BeautifulSoup(
-        map_html({"one": FRAME, EVIL: FRAME}, bank, "two maps", "Below."), "html.parser"
+        _map_html({"one": FRAME, EVIL: FRAME}, bank, "two maps", "Below."), "html.parser"
     )
 
 
@@ -89,7 +89,7 @@ def test_each_image_is_stored_once(bank):
     expected = bank.images[14].double().mean((1, 2))
     found = torch.tensor(np.asarray(sheet.crop((16, 0, 32, 16)))).double().mean((0, 1))
     assert torch.allclose(found, expected, atol=4)
-    assert map_html({"one": FRAME, "two": FRAME}, bank, "maps", "").count("data:image") == 1
+    assert _map_html({"one": FRAME, "two": FRAME}, bank, "maps", "").count("data:image") == 1
 
 
 def test_many_large_images_stay_small(make_bank):
@@ -101,7 +101,7 @@ def test_many_large_images_stay_small(make_bank):
 
 
 def test_names_are_escaped_everywhere(bank):
-    html = map_html({EVIL: FRAME}, bank, EVIL, EVIL)
+    html = _map_html({EVIL: FRAME}, bank, EVIL, EVIL)
     assert EVIL not in html
     assert html.count("</script>") == 1
     soup = BeautifulSoup(html, "html.parser")
@@ -124,7 +124,7 @@ def test_the_page_has_the_description_and_labelled_switches(soup):
 
 
 def test_switches_are_only_for_kinds_that_are_there(bank):
-    html = map_html({"one": FRAME[FRAME["kind"] == "real"]}, bank, "real ones", "")
+    html = _map_html({"one": FRAME[FRAME["kind"] == "real"]}, bank, "real ones", "")
     assert [i["class"] for i in BeautifulSoup(html, "html.parser").select(".kind input")] == [
         ["real"]
     ]
@@ -135,8 +135,8 @@ def test_style_and_ids_are_the_figure_s_own_and_depend_on_content_alone(bank, so
     rules = re.findall(r"([^{}]+)\{", re.sub(r"@media[^{]*\{", "", soup.style.string))
     selectors = [s for rule in rules for s in re.split(r",(?![^(]*\))", rule.strip())]
     assert [s for s in selectors if f"#{name}" not in s] == []
-    assert map_html({"one": FRAME}, bank, "x", "") == map_html({"one": FRAME}, bank, "x", "")
-    other = BeautifulSoup(map_html({"one": FRAME}, bank, "y", ""), "html.parser")
+    assert _map_html({"one": FRAME}, bank, "x", "") == _map_html({"one": FRAME}, bank, "x", "")
+    other = BeautifulSoup(_map_html({"one": FRAME}, bank, "y", ""), "html.parser")
     assert other.figure["id"] != name
 
 
@@ -154,7 +154,7 @@ def test_a_map_of_the_usual_size_is_light(make_bank):
     bank, generator = make_bank(*[20] * 5), torch.Generator().manual_seed(0)
     real, fake = (torch.randn(*s, 4, generator=generator) for s in ((5, 20), (5, 20, 3)))
     found = tsne(Cloud(real, fake, bank.class_names, torch.arange(100).view(5, 20)))
-    html = map_html({str(i): found for i in range(3)}, bank, "maps", "")
+    html = _map_html({str(i): found for i in range(3)}, bank, "maps", "")
     assert len(html.encode()) < 250_000
 
 
@@ -162,5 +162,5 @@ def test_maps_are_displayed_as_html_with_a_plain_word(bank, monkeypatch):
     shown = []
     monkeypatch.setattr(interactive, "display", lambda data, raw: shown.append(data))
     show_map({"one": FRAME}, bank, "one map", "Below.")
-    expected = map_html({"one": FRAME}, bank, "one map", "Below.")
+    expected = _map_html({"one": FRAME}, bank, "one map", "Below.")
     assert shown == [{"text/html": expected, "text/plain": "one map"}]

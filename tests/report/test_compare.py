@@ -13,15 +13,15 @@ from click.testing import CliRunner
 from fewshot_lib.cli.compare import compare
 from fewshot_lib.cli.main import Commands
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.comparison import _CHANGED, gap, judge, unique_names
+from fewshot_lib.experiments.comparison import _CHANGED, judge, unique_names
 from fewshot_lib.experiments.folders import STATUS
 from fewshot_lib.experiments.lookup import Entry, find_entries
 from fewshot_lib.experiments.runs import RESULT, SPEC, Run, run
 from fewshot_lib.learning.checkpoints import HISTORY, WEIGHTS
 from fewshot_lib.learning.intervals import Interval
-from fewshot_lib.report.pages import difference_cells
+from fewshot_lib.report.pages import _equal_values, difference_cells
 from fewshot_lib.spec.problems import Problem1, Problem3
-from fewshot_lib.spec.words import differing_values, equal_values, short_names
+from fewshot_lib.spec.words import differing_values, short_names
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -93,7 +93,7 @@ def test_the_difference_is_paired_by_hand(two):
     forge(two[1], 4, [6, 9, 12, 12])  # 3, 3, 3 and 6 of 12 more: 25, 25, 25, 50 points
     first, second = (judge(made, 4) for made in two)
     half = 1.96 * np.std([0.25, 0.25, 0.25, 0.5]) / 2
-    assert gap(second, first) == Interval(pytest.approx(0.3125), pytest.approx(half), 4)
+    assert second.gap(first) == Interval(pytest.approx(0.3125), pytest.approx(half), 4)
     result = invoke(*(made.folder.name for made in two), "--episodes", "4")
     rows = cells(page_of(result), "accuracy")
     assert rows[1][3] == "– the first"
@@ -121,7 +121,7 @@ def test_only_parameters_that_differ_are_listed(make_spec):
         "lr": [0.003, 0.01, 0.003],
         "n_shot_test": [1, 1, 5],
     }
-    same = equal_values(specs)
+    same = _equal_values(specs)
     assert not {"n_shot", "lr", "n_shot_test"} & same.keys()
     assert same["source"] == "mini_imagenet"
     assert same["image_size"] == 16
@@ -179,7 +179,7 @@ def test_other_shots_or_other_data_are_not_comparable(make_spec, two, tmp_path, 
     other = run(make_spec(epochs=1, data_dir=str(elsewhere)))
     fewer = run(make_spec(epochs=1, images_per_class=10))
     first, *rest = (judge(made, 10) for made in (two[0], shots, other, fewer))
-    assert [gap(judged, first) for judged in rest] == [
+    assert [judged.gap(first) for judged in rest] == [
         "not comparable: other test episodes",
         "not comparable: other data",
         "not comparable: other data",
@@ -190,7 +190,7 @@ def test_other_shots_or_other_data_are_not_comparable(make_spec, two, tmp_path, 
 
 def test_images_of_another_size_are_the_same_images(make_spec, two):
     large = run(make_spec(epochs=1, image_size=32))
-    assert gap(judge(large, 10), judge(two[0], 10)).n == 10
+    assert judge(large, 10).gap(judge(two[0], 10)).n == 10
 
 
 def test_without_its_data_a_run_keeps_its_stored_accuracy(make_spec, two, tmp_path, data_dir):

@@ -18,8 +18,8 @@ from fewshot_lib.report.data_sheet import (
     _evenly,
     _grid,
     _printable,
-    sheet,
-    table,
+    _sheet,
+    _table,
 )
 from fewshot_lib.spec.profiles import read_params
 
@@ -130,7 +130,7 @@ def test_values_are_as_strict_as_in_a_profile():
 
 
 def test_numbers_of_the_table_are_aligned(make_bank):
-    assert table({"train": make_bank(*[2] * 12), "test": make_bank(3, 4)}).splitlines() == [
+    assert _table({"train": make_bank(*[2] * 12), "test": make_bank(3, 4)}).splitlines() == [
         "split classes images/class images fingerprint",
         "train      12            2     24            ",
         " test       2          3–4      7            ",
@@ -239,7 +239,7 @@ def test_long_class_names_keep_their_beginning_and_their_end(name):
 
 def test_a_sheet_draws_names_that_look_like_mathematics(recwarn):
     names = ["$\\frac{", "a_$b$", "<b>", "猫", "%s {0}", "\\alpha", "W" * 300]
-    figure = sheet({"train": levels_bank(*[1] * 7, names=names)})
+    figure = _sheet({"train": levels_bank(*[1] * 7, names=names)})
     figure.draw_without_rendering()
     (axes,) = figure.axes
     texts = axes.get_yticklabels()

@@ -10,7 +10,7 @@ from report_project import write_notebook, write_params
 
 from fewshot_lib.cli.main import main
 from fewshot_lib.errors import InputError
-from fewshot_lib.report.send import is_address, require_writable, send
+from fewshot_lib.report.send import require_writable, send
 from fewshot_lib.spec.problems import NOTEBOOKS
 
 PAGE = f"{NOTEBOOKS['problem1']}.html"
@@ -46,14 +46,6 @@ def finished(tmp_path: Path) -> Path:
         (folder / name).write_text(f"content of {name} é", encoding="utf-8")
     (folder / "folder").mkdir()
     return folder
-
-
-@pytest.mark.parametrize(
-    ("output", "expected"),
-    [("s3://bucket/x", True), ("reports/x", False), (Path("x"), False), (None, False)],
-)
-def test_an_address_is_told_from_a_folder(output, expected):
-    assert is_address(output) is expected
 
 
 def test_a_report_is_made_here_and_all_of_it_is_sent(small, memory):

@@ -1,28 +1,17 @@
-"""What every engine does: name the runs, make one of them, tell which ones failed and why."""
+"""What every engine does: make one run, and tell what went wrong."""
 
 import errno
 import traceback
-from collections.abc import Iterable, Mapping
 
 import torch
 from filelock import FileLock
 
 from fewshot_lib.errors import InputError
-from fewshot_lib.experiments.runs import bank_for, data_params, look_at_data, run, run_folder
+from fewshot_lib.experiments.runs import bank_for, run, run_folder
 from fewshot_lib.files import cache_folder
 from fewshot_lib.spec.parameters import Spec
-from fewshot_lib.spec.words import run_title
 
-_NAMED = 3  # failed runs that the error names
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def run_names(specs: Iterable[Spec]) -> list[str]:
-    """The name of each spec's run; the data is looked at once, however many specs share it."""
-    specs = list(specs)
-    for spec in {data_params(spec): spec for spec in specs}.values():
-        look_at_data(spec)
-    return [run_folder(spec).name for spec in specs]
 
 
 def attempt(name: str, spec: Spec, episodes: int, threads: int | None) -> Exception | None:
@@ -68,22 +57,3 @@ def _portable(error: Exception) -> Exception:
     portable = OSError(number, words) if number in _FULL else RuntimeError(words)
     portable.add_note(traceback.format_exc())
     return portable
-
-
-def raise_failures(specs: Mapping[str, Spec], errors: Mapping[str, Exception | None]) -> None:
-    """One error for all runs that failed, if any did: of the gravest one's kind.
-
-    Args:
-        specs, errors: by name of the run; errors as of ``attempt``.
-    """
-    failed = {name: error for name, error in errors.items() if error}
-    if not failed:
-        return
-    worst = min(failed.values(), key=lambda error: isinstance(error, InputError))
-    if len(specs) == 1:
-        raise worst
-    words = [f"{run_title(specs[name])} ({name}): {error}" for name, error in failed.items()]
-    more = f"; and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
-    start = f"{len(failed)} of {len(specs)} runs failed, the others are complete"
-    number = [worst.errno] if isinstance(worst, OSError) else []
-    raise type(worst)(*number, f"{start}: {'; '.join(words[:_NAMED])}{more}") from worst

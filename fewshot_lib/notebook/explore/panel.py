@@ -7,15 +7,19 @@ from typing import get_args
 
 import ipywidgets as widgets
 from IPython.display import display
+from matplotlib.figure import Figure
 
 from fewshot_lib.errors import InputError
 from fewshot_lib.learning.weights import load_trained
+from fewshot_lib.notebook import style
 from fewshot_lib.notebook.explore import figures as explore_figures
 from fewshot_lib.notebook.explore.choices import Settings, finished_networks, images_for
 from fewshot_lib.notebook.explore.episode import STEPS, Answer, Explorer
-from fewshot_lib.notebook.explore.widgets import STYLE, WIDE, Place, dropdown, slider
 from fewshot_lib.spec.parameters import DataParams
 from fewshot_lib.spec.words import run_title
+
+_WIDE = widgets.Layout(width="46em", max_width="100%")
+_STYLE = {"description_width": "7em"}
 
 
 class Panel:
@@ -33,30 +37,30 @@ class Panel:
         self.networks = finished_networks()
         self._make_controls(settings)
         self.message, self.result, self.line = (widgets.HTML() for _ in range(3))
-        self.figures = {name: Place() for name in ("episode", "distances", "movement")}
+        self.figures = {name: _Place() for name in ("episode", "distances", "movement")}
         self._connect()
 
     def _make_controls(self, settings: Settings) -> None:
         fitting = [one for one in self.networks if one.fits(settings.source)]
         first = self.networks.index((fitting or self.networks)[0])
         names = [(network.name, i) for i, network in enumerate(self.networks)]
-        self.net = dropdown("network", names, first)
+        self.net = _dropdown("network", names, first)
         sources = get_args(DataParams.model_fields["source"].annotation)
-        self.source = dropdown("images", sources, settings.source)
+        self.source = _dropdown("images", sources, settings.source)
         self.data_dir = widgets.Text(
             settings.data_dir or "",
             placeholder="folder of the images, Enter to read it",
             description="data_dir",
             continuous_update=False,
-            layout=WIDE,
-            style=STYLE,
+            layout=_WIDE,
+            style=_STYLE,
         )
-        self.n_way = slider("n_way", settings.n_way, 2, 10)
-        self.n_shot = slider("n_shot", settings.n_shot, 1, 10)
-        self.n_query = slider("n_query", settings.n_query, 1, 10)
-        self.n_aug = slider("M", settings.n_aug, 0, STEPS[-1])
+        self.n_way = _slider("n_way", settings.n_way, 2, 10)
+        self.n_shot = _slider("n_shot", settings.n_shot, 1, 10)
+        self.n_query = _slider("n_query", settings.n_query, 1, 10)
+        self.n_aug = _slider("M", settings.n_aug, 0, STEPS[-1])
         self.seed = widgets.BoundedIntText(
-            settings.seed, 0, 10**9, description="seed", style=STYLE, layout={"width": "14em"}
+            settings.seed, 0, 10**9, description="seed", style=_STYLE, layout={"width": "14em"}
         )
         self.new = widgets.Button(description="New episode", icon="refresh", button_style="primary")
 
@@ -194,3 +198,36 @@ class Panel:
     def _tell(self, what: str) -> None:
         kept = " What you see below is as before." if self.explorer is not None else ""
         self.message.value = f'<p role="alert">⚠ {html.escape(what)}.{kept}</p>'
+
+
+class _Place:
+    """Where one figure stands in the notebook; the next one takes its place."""
+
+    def __init__(self):
+        self.handle, self.content = None, {"text/plain": ""}
+
+    def open(self) -> None:
+        """Show it in the cell that is being run."""
+        self.handle = display(self.content, raw=True, display_id=True)
+
+    def show(self, figure: Figure, alt: str, caption: str) -> None:
+        self.content, about = style.mime_bundle(figure, alt, caption)
+        if self.handle is not None:
+            self.handle.update(self.content, raw=True, metadata=about)
+
+
+def _dropdown(description: str, options, value) -> widgets.Dropdown:
+    return widgets.Dropdown(
+        options=options, value=value, description=description, layout=_WIDE, style=_STYLE
+    )
+
+
+def _slider(description: str, value: int, low: int, high: int) -> widgets.IntSlider:
+    return widgets.IntSlider(
+        value,
+        low,
+        max(high, value),
+        description=description,
+        continuous_update=False,
+        style=_STYLE,
+    )
