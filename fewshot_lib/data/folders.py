@@ -81,7 +81,7 @@ class PassedOver(Counter):
 
 
 @cache
-def image_suffixes() -> frozenset[str]:
+def _image_suffixes() -> frozenset[str]:
     """Endings of the formats that Pillow opens here, in lower case: ``.jpg``, ``.avif``, …"""
     suffixes = Image.registered_extensions().items()
     return frozenset(s for s, kind in suffixes if kind in Image.OPEN and kind not in _NOT_PIXELS)
@@ -89,7 +89,7 @@ def image_suffixes() -> frozenset[str]:
 
 def is_image(path: Path) -> bool:
     """Whether the name is that of an image; hidden files are none."""
-    return path.suffix.lower() in image_suffixes() and not path.name.startswith(".")
+    return path.suffix.lower() in _image_suffixes() and not path.name.startswith(".")
 
 
 def _is_other_software(name: str) -> bool:

@@ -12,6 +12,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.engines.jobs import attempt
 from fewshot_lib.experiments.engines.settings import EngineSettings
 from fewshot_lib.experiments.runs import RESULT, Run, run_names
+from fewshot_lib.experiments.testcases import evaluate_testcases
 from fewshot_lib.files import runs_folder
 from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.learning.intervals import Interval
@@ -180,6 +181,11 @@ class SeedRuns:
         """Judge every seed; arguments as of ``Run.evaluate``."""
         evaluations = tuple(run.evaluate(n_episodes, **choices) for run in self.one_by_one())
         return SeedEvaluations(evaluations, tuple(run.folder.name for run in self.seeds))
+
+    def on_testcases(self, calibrated: bool = False) -> Interval | None:
+        """Accuracy on the course's test cases; None where the data has none."""
+        found = [evaluate_testcases(run, calibrated) for run in self.one_by_one()]
+        return None if None in found else Interval.of_seeds(found)
 
     def one_by_one(self) -> Iterator[Run]:
         """The runs one by one; only the first keeps its features in memory."""

@@ -20,7 +20,7 @@ from fewshot_lib.experiments.ledger import note_accuracy
 from fewshot_lib.experiments.provenance import git_commit, threads
 from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, write_text
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
-from fewshot_lib.learning.device import PeakMemory, default_device
+from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate, query_features
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.methods import make_learner
@@ -66,8 +66,8 @@ class Run:
 
     @cached_property
     def result(self) -> dict:
-        """What came out: best epoch, its validation accuracy, seconds, bytes, parameters; and how:
-        device, threads, version of torch, commit, when it was finished.
+        """What came out: best epoch, its validation accuracy, seconds, parameters; and how: device,
+        threads, version of torch, commit, when it was finished.
         """
         return json.loads((self.folder / RESULT).read_text())
 
@@ -277,7 +277,6 @@ def _make(spec: Spec, folder: Path) -> None:
     write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(), sort_keys=False))
     before = spec.start(len(bank.class_names), len(bank.labels))
     start = load_state(run(before).folder / WEIGHTS) if before else None
-    memory = PeakMemory(default_device())
     history = train(spec, bank, bank_for(spec, "val"), folder, start)
     best = max(history, key=lambda row: row["val_accuracy"])
     result = {
@@ -285,7 +284,6 @@ def _make(spec: Spec, folder: Path) -> None:
         "val_accuracy": best["val_accuracy"],
         "val_ci95": best["val_ci95"],
         "seconds": sum(row["seconds"] for row in history),
-        "peak_memory": memory.bytes(),
         "parameters": count_parameters(make_learner(spec)),
         "device": str(default_device()),
         "threads": threads(),

@@ -2,9 +2,7 @@
 
 import ctypes
 import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -61,7 +59,7 @@ class Plan:
     def of(cls, spec: TrainingParams, device: torch.device) -> "Plan":
         """What the spec asks for, and where it leaves the choice what is faster on this device."""
         bfloat16 = spec.precision == "bfloat16" or (
-            spec.precision == "auto" and multiplies_bfloat16(device)
+            spec.precision == "auto" and _multiplies_bfloat16(device)
         )
         # With float32 a GPU convolves as fast the other way round, and need not turn weights.
         channels_last = spec.channels_last
@@ -74,7 +72,7 @@ class Plan:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
 
-def multiplies_bfloat16(device: torch.device) -> bool:
+def _multiplies_bfloat16(device: torch.device) -> bool:
     """Whether the device has units for it; without them float32 is faster.
 
     They are a GPU's Tensor Cores, a CPU's AMX, or the dot products of AVX-512.
@@ -90,33 +88,3 @@ def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
-
-
-_RESIDENT = "5"  # what Linux is told to forget: the peak of resident memory (proc(5), clear_refs)
-
-
-class PeakMemory:
-    """The most memory held since this object was made.
-
-    Of a GPU: what its tensors take. Else: the resident memory of the whole process, with all that
-    was there before, as Linux counts it.
-    """
-
-    def __init__(self, device: torch.device, process: Path = Path("/proc/self")):
-        self.device, self.process, self.known = device, process, True
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-            return
-        try:
-            (process / "clear_refs").write_text(_RESIDENT)
-        except OSError:
-            self.known = False  # an earlier peak would pass for this one
-
-    def bytes(self) -> int | None:
-        """The peak so far; None where the system does not tell."""
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device)
-        if not self.known:
-            return None
-        found = re.search(r"VmHWM:\s+(\d+) kB", (self.process / "status").read_text())
-        return int(found[1]) * 1024 if found else None

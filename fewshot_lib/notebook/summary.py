@@ -11,7 +11,6 @@ from fewshot_lib.experiments.ledger import complete_params
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns, difference
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.networks.calibration import CALIBRATED
-from fewshot_lib.notebook.tables import testcases_accuracy
 from fewshot_lib.progress import duration
 from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.parameters import DataParams, Spec
@@ -62,7 +61,7 @@ def evaluate_all(
 
 def on_testcases(runs: dict[str, SeedRuns]) -> dict[str, Interval]:
     """Accuracies on the course's test cases, by method; nothing where the data has none."""
-    found = {name: testcases_accuracy(run) for name, run in runs.items()}
+    found = {name: run.on_testcases() for name, run in runs.items()}
     return {name: accuracy for name, accuracy in found.items() if accuracy is not None}
 
 

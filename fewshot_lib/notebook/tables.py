@@ -8,7 +8,6 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns
-from fewshot_lib.experiments.testcases import evaluate_testcases
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.networks.encoder import count_parameters
@@ -44,12 +43,6 @@ class Row(NamedTuple):
     accuracy: Interval
 
 
-def testcases_accuracy(runs: SeedRuns, calibrated: bool = False) -> Interval | None:
-    """Accuracy on the course's test cases, over seeds; nothing where the data has none."""
-    found = [evaluate_testcases(run, calibrated) for run in runs.one_by_one()]
-    return None if None in found else Interval.of_seeds(found)
-
-
 def accuracy_table(rows: Iterable[Row], caption: str) -> Styler:
     """Accuracies in %, beside the original's and the difference to it where there is one."""
     rows = list(rows)
@@ -80,7 +73,7 @@ def main_rows(runs: Mapping[str, SeedRuns], n_episodes: int, calibrated: bool = 
     for name, one in runs.items():
         full_name = name + CALIBRATED * calibrated
         rows.append(Row(full_name, None, one.evaluate(n_episodes, calibrated=calibrated).accuracy))
-        if (on_cases := testcases_accuracy(one, calibrated)) is not None:
+        if (on_cases := one.on_testcases(calibrated)) is not None:
             data, test = data_in_words(one.spec), protocol(one.spec)
             original, _ = others_values(data, test, TEST_CASES)
             value = float(original[full_name]) if full_name in original else None

@@ -21,7 +21,7 @@ from fewshot_lib.files import atomic_file, project_root
 from fewshot_lib.spec.problems import NOTEBOOKS
 
 
-class ThisPythonSpecs(KernelSpecManager):
+class _ThisPythonSpecs(KernelSpecManager):
     """Knows one kernel, this interpreter, whatever is installed on the machine."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
@@ -33,7 +33,7 @@ class ThisPythonSpecs(KernelSpecManager):
 class _ThisPythonManager(AsyncKernelManager):
     @default("kernel_spec_manager")
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
-        return ThisPythonSpecs(parent=self)
+        return _ThisPythonSpecs(parent=self)
 
 
 class NotebookError(Exception):

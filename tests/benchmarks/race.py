@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import torch
 
-from fewshot_lib.learning.device import multiplies_bfloat16
+from fewshot_lib.learning.device import _multiplies_bfloat16
 
 HERE = Path(__file__).parent
 
@@ -19,7 +19,7 @@ def field(*names: str) -> list[str]:
     """Those of the contestants that can take part on this machine."""
     here = {
         "easyfsl": bool(importlib.util.find_spec("easyfsl")),
-        "rounded": multiplies_bfloat16(torch.device("cpu")),
+        "rounded": _multiplies_bfloat16(torch.device("cpu")),
     }
     return [name for name in names if here.get(name, True)]
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from jupyter_client import KernelManager
 
-from fewshot_lib.report.execute import ThisPythonSpecs
+from fewshot_lib.report.execute import _ThisPythonSpecs
 
 IMPORTS = "from fewshot_lib.notebook import figures, tables"
 COMMANDS = {
@@ -33,7 +33,7 @@ def test_start(benchmark, record, name):
 @pytest.mark.parametrize("code", ["", IMPORTS], ids=["kernel", "kernel with imports"])
 def test_kernel(benchmark, record, code, request):
     def run():
-        manager = KernelManager(kernel_spec_manager=ThisPythonSpecs())
+        manager = KernelManager(kernel_spec_manager=_ThisPythonSpecs())
         manager.start_kernel(env=dict(os.environ))
         client = manager.blocking_client()
         client.start_channels()

@@ -41,13 +41,15 @@ def test_the_original_s_values_have_a_table_of_their_own():
 
 
 @pytest.mark.parametrize(("size", "original"), [(84, 47.64), (32, None)])
-def test_the_original_stands_beside_the_course_s_test_cases(monkeypatch, size, original):
+def test_the_original_stands_beside_the_course_s_test_cases(size, original):
     """It was judged on these; fresh episodes and calibrated prototypes are another test."""
     accuracy = Interval(0.5, 0.01, 600)
-    monkeypatch.setattr(tables, "testcases_accuracy", lambda runs, calibrated: accuracy)
     mini = {"source": "mini_imagenet", "data_dir": "somewhere", "image_size": size}
     judged = SimpleNamespace(accuracy=accuracy)
-    runs = {"Problem 1": SimpleNamespace(spec=Spec.check(mini), evaluate=lambda *_, **__: judged)}
+    run = SimpleNamespace(
+        spec=Spec.check(mini), evaluate=lambda *_, **__: judged, on_testcases=lambda _: accuracy
+    )
+    runs = {"Problem 1": run}
     rows = tables.main_rows(runs, 600) + tables.main_rows(runs, 600, calibrated=True)
     assert {row.setting: row.original for row in rows} == {
         "Problem 1": None,

@@ -17,7 +17,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fewshot_lib.data.bank import SPLITS
-from fewshot_lib.data.folders import PassedOver, image_suffixes, is_image, readable, subfolders
+from fewshot_lib.data.folders import PassedOver, is_image, readable, subfolders
 from fewshot_lib.data.listing import Listing
 from fewshot_lib.data.sources import _class_folders, _tables
 from fewshot_lib.data.sources._class_folders import Files
@@ -138,8 +138,8 @@ def _require_classes(files: Files, root: Path) -> None:
             "of its own"
         )
     raise InputError(
-        f"no classes in {root}: looked for train.csv, train/CLASS/ and CLASS/ with images "
-        f"({', '.join(sorted(image_suffixes()))})"
+        f"no classes in {root}: looked for train.csv, train/CLASS/ and CLASS/ with images, as "
+        ".jpg or .png"
     )
 
 
