@@ -55,11 +55,8 @@ class Progress:
 def _kind() -> tuple[type[tqdm], dict[str, Any]]:
     """The bar for this place, and its options."""
     if not _in_notebook():
-        return tqdm, {
-            "bar_format": _BAR,
-            "disable": None,
-            "dynamic_ncols": True,
-        }  # shown in a terminal only
+        in_terminal_only = {"disable": None, "dynamic_ncols": True}
+        return tqdm, {"bar_format": _BAR, **in_terminal_only}
     if REPORT in os.environ:
         return tqdm, {"bar_format": _LINE, "leave": False}
     from tqdm.notebook import tqdm as notebook_bar

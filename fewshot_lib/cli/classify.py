@@ -8,7 +8,6 @@ import click
 
 from fewshot_lib.cli.options import PATH, network_options
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import output_file, spreadsheet_safe, write_text
 
 
 @click.command()
@@ -41,6 +40,7 @@ def classify(
     network's own: at 0.9 it need not be right nine times in ten.
     """
     from fewshot_lib.experiments import classify as tool
+    from fewshot_lib.files import write_text
     from fewshot_lib.learning.weights import load_trained
     from fewshot_lib.report.contact_sheet import as_page
 
@@ -65,6 +65,8 @@ def _page_beside(table: Path) -> Path:
     Raises:
         InputError: the table is no ``.csv`` file, or its folder cannot be written.
     """
+    from fewshot_lib.files import output_file
+
     if table.suffix.lower() != ".csv":
         raise InputError(f"--output {table} must end in .csv: the page goes beside it as .html")
     page = table.with_suffix(".html")
@@ -76,6 +78,8 @@ def _page_beside(table: Path) -> Path:
 def _as_csv(predictions: list) -> str:
     """The table; column ``truth`` is there if the class of any image is known."""
     import pandas as pd
+
+    from fewshot_lib.files import spreadsheet_safe
 
     table = pd.DataFrame(
         {

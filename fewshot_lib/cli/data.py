@@ -6,7 +6,6 @@ import click
 
 from fewshot_lib.cli.options import PATH, Explained, set_option
 from fewshot_lib.errors import InputError
-from fewshot_lib.files import project_root
 
 
 @click.command(cls=Explained)
@@ -42,6 +41,8 @@ def _sheet_file(source: str, output: Path | None) -> Path:
     Raises:
         InputError: that cannot be a PNG file.
     """
+    from fewshot_lib.files import project_root
+
     path = output or project_root() / "reports" / "data" / f"{source}.png"
     if path.suffix.lower() != ".png" or path.is_dir():
         raise InputError(f"{path} cannot be the sheet: name a file that ends in .png")

@@ -129,23 +129,15 @@ def load_bank(params: DataParams, split: str) -> ImageBank:
 
 
 def _cache_file(params: DataParams, split: str, fingerprint: str) -> Path:
-    key = hashlib.sha256(
-        json.dumps(
-            [_CACHE_VERSION, fingerprint, params.image_size, params.images_per_class]
-        ).encode()
-    ).hexdigest()[:12]
+    content = [_CACHE_VERSION, fingerprint, params.image_size, params.images_per_class]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
     return cache_folder() / f"{params.source}-{split}-{params.image_size}px-{key}.safetensors"
 
 
 def _write_bank(path: Path, bank: ImageBank, fingerprint: str) -> None:
     """Write a bank whole or not at all."""
-    about = {
-        "class_names": bank.class_names,
-        "ids": bank.ids,
-        "mean": bank.mean,
-        "std": bank.std,
-        "fingerprint": fingerprint,
-    }
+    names = ("class_names", "ids", "mean", "std")
+    about = {name: getattr(bank, name) for name in names} | {"fingerprint": fingerprint}
     with atomic_file(path) as temporary:
         tensors = {"images": bank.images.contiguous(), "labels": bank.labels}
         save_file(tensors, temporary, metadata={"bank": json.dumps(about)})

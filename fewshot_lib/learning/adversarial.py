@@ -87,11 +87,9 @@ class AdversarialLearner(PrototypicalLearner):
         """As the other methods for the extractor, Adam for generator and discriminator."""
         extractor = nn.ModuleList([self.net, self.distance])
         return {"main": self.main_optimizer(extractor)} | {
-            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, BETAS, fused=True)
-            for name, network in (
-                ("generator", self.generator),
-                ("discriminator", self.discriminator),
-            )
+            name: torch.optim.Adam(parts.parameters(), self.spec.gan_lr, BETAS, fused=True)
+            for name, parts in self.named_children()
+            if name in ("generator", "discriminator")
         }
 
     def learn(self, episodes: Sequence[Episode], optimizers: Optimizers) -> list[Metrics]:

@@ -193,9 +193,8 @@ class Spec(HallucinationParams, AdversarialParams):
         yield from super()._contradictions()
         changed = self.model_dump(exclude_defaults=True)
         for name, methods in USED_BY.items():
-            if self.method not in methods and changed.get(
-                name
-            ):  # n_aug_test: 0 where there is none
+            # n_aug_test is 0 where there is none.
+            if self.method not in methods and changed.get(name):
                 yield f"method '{self.method}' does not use {name}: leave it out"
         for name, variant in _USED_BY_VARIANT.items():
             if self.method == "adversarial" and self.variant != variant and name in changed:

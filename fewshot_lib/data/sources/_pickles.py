@@ -56,12 +56,8 @@ def pickles(folder: Path) -> dict[str, Path]:
     found = {}
     for path in sorted(folder.glob("*")):
         *words, last = re.split(r"[-_. ]+", path.stem.lower())
-        split = split_of(last)
-        if (
-            path.suffix.lower() in _SUFFIXES
-            and split
-            and (split == "train" or "phase" not in words)
-        ):
+        split = split_of(last) if path.suffix.lower() in _SUFFIXES else None
+        if split == "train" or (split and "phase" not in words):
             found.setdefault(split, path)
     return {split: found[split] for split in SPLITS if split in found}
 
@@ -79,9 +75,8 @@ class PickleListing(Listing):
         (kept,) = digests([str(file)], from_root(params.data_dir), _image_digests)
         if isinstance(kept, str):
             raise InputError(kept)
-        rows = [
-            Row(_named(label, split), f"{i:05}", str(file)) for i, (label, _) in enumerate(kept)
-        ]
+        labels = (_named(label, split) for label, _ in kept)
+        rows = [Row(label, f"{i:05}", str(file)) for i, label in enumerate(labels)]
         return cls(params, rows, hash_of(split, kept), file, **statistics)
 
     @cached_property

@@ -45,9 +45,7 @@ def table_listing(params: DataParams, table: Path) -> Listing:
         InputError: the table cannot be read, an image is missing or stands there twice.
     """
     entries = read_images(table, ("filename", "label"))
-    named = [
-        folder for folder in (table.with_suffix(""), table.parent / "images") if folder.is_dir()
-    ]
+    named = [f for f in (table.with_suffix(""), table.parent / "images") if f.is_dir()]
     folders = [*named, table.parent]
     if not named and _find(entries[0], folders) is None:
         raise InputError(
