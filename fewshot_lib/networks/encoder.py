@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from fewshot_lib.networks.cpu_layers import conv_norm_pool_relu
 
@@ -58,7 +59,11 @@ class ConvBlock(nn.Module):
         elif torch.is_grad_enabled():
             features = norm(conv(images))
         else:
-            features = F.conv2d(images, *_fold(conv, norm), padding=conv.padding)
+            statistics = norm.running_mean, norm.running_var, norm.eps
+            folded = fuse_conv_bn_weights(
+                conv.weight, conv.bias, *statistics, norm.weight, norm.bias
+            )
+            features = F.conv2d(images, *folded, padding=conv.padding)
         # Values and gradients are those of the order above, as a maximum commutes with ReLU;
         # after the pooling a quarter is left to rectify.
         return relu(pool(features))
@@ -84,13 +89,6 @@ def _conv_norm(images: torch.Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> t
     norm.running_mean.copy_(mean + bias)
     norm.num_batches_tracked.add_(1)
     return features
-
-
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of the one convolution that does both in evaluation mode."""
-    inverse = torch.rsqrt(norm.running_var + norm.eps)
-    weight = conv.weight * (norm.weight * inverse).view(-1, 1, 1, 1)
-    return weight, (conv.bias - norm.running_mean) * inverse * norm.weight + norm.bias
 
 
 def conv4(init: Init) -> nn.Sequential:

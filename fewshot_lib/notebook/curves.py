@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
+from scipy.optimize import isotonic_regression
 
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.notebook.style import CHANCE, METHODS, QUIET, WIDTH, colours_of
@@ -165,16 +166,11 @@ def _label_ends(ax: Axes, ends: list[_End], size: float = 8.5) -> None:
 def _apart(heights: list[float], gap: float) -> list[float]:
     """The heights, moved as little as it takes for neighbours to be ``gap`` apart.
 
-    Labels that meet form a block around the mean of their heights, as in isotonic regression.
+    Labels that meet form a block around the mean of their heights: less their place times the gap,
+    heights are to rise with it.
     """
     order = np.argsort(heights, kind="stable")
-    blocks: list[list[float]] = []  # of heights less their place times the gap
-    for place, i in enumerate(order):
-        blocks.append([heights[i] - place * gap])
-        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    moved = [np.mean(block) for block in blocks for _ in block]
-    found = [0.0] * len(heights)
-    for place, i in enumerate(order):
-        found[i] = float(moved[place] + place * gap)
-    return found
+    least = gap * np.arange(len(order))
+    found = np.empty(len(order))
+    found[order] = isotonic_regression(np.array(heights)[order] - least).x + least
+    return found.tolist()

@@ -1,7 +1,5 @@
 """The page of classified images: what each class was shown, and what was taken for it."""
 
-import base64
-import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from fewshot_lib.data.images import to_rgb
 from fewshot_lib.experiments.classify import Classes, Prediction, accuracy_line, tally
 from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.learning.weights import Trained
+from fewshot_lib.notebook.interactive import data_uri
 from fewshot_lib.report.pages import render_page
 
 _THUMBNAIL = 96  # pixels
@@ -72,6 +71,4 @@ def _thumbnail(path: Path) -> str:
         image = to_rgb(ImageOps.exif_transpose(file))
     image = ImageOps.fit(image, (_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
     image.info.clear()  # comments would be saved again
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+    return data_uri(image, quality=82)
