@@ -145,8 +145,8 @@ def _prototype(trained: Trained, paths: Sequence[Path], noise: torch.Generator) 
     total = 0
     for block in _blocks(paths, max(1, min(_IMAGES_AT_ONCE, FAKES_AT_ONCE // max(1, n_aug)))):
         features = encode(trained.learner, trained.bank(block), default_device())
-        of_class = (part.unsqueeze(0) for part in features)  # (n_way = 1, n_shot, d)
-        total = total + len(block) * trained.learner.prototypes(*of_class, n_aug, noise)[0]
+        support = features.at(torch.arange(len(block)).unsqueeze(0))  # (n_way = 1, n_shot, d)
+        total = total + len(block) * trained.learner.prototypes(support, n_aug, noise)[0]
     return total / len(paths)
 
 
@@ -173,10 +173,11 @@ def classify(
     learner, n_aug = trained.learner, trained.spec.n_aug_test
     for block in _blocks(queries, _IMAGES_AT_ONCE):
         bank = trained.bank([picture.path for picture in block])
-        images = (part.split(1) for part in encode(learner, bank, default_device()))
+        features, places = encode(learner, bank, default_device()), torch.arange(len(block))
         # Each with the same noise, so that the answer does not depend on the other images.
         found = [
-            learner.queries(*one, n_aug, stream("query noise")) for one in zip(*images, strict=True)
+            learner.queries(features.at(place), n_aug, stream("query noise"))
+            for place in places.split(1)
         ]
         logits = learner.distance.compare(torch.cat(found), prototypes).cpu()
         logits, order = logits.sort(descending=True, stable=True)

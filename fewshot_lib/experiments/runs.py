@@ -21,10 +21,10 @@ from fewshot_lib.experiments.provenance import git_commit, threads
 from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, write_text
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import default_device
-from fewshot_lib.learning.evaluation import Evaluation, Features, encode, evaluate, query_features
+from fewshot_lib.learning.evaluation import Evaluation, encode, evaluate, query_features
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.methods import make_learner
-from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.training import train
 from fewshot_lib.learning.weights import Trained, keep_class_means, load_state, load_trained

@@ -14,9 +14,9 @@ from fewshot_lib.experiments.ledger import note_accuracy
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.files import from_root, output_file
 from fewshot_lib.learning.device import default_device
-from fewshot_lib.learning.evaluation import Features, encode, predict
+from fewshot_lib.learning.evaluation import encode, predict
 from fewshot_lib.learning.intervals import Interval
-from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import load_trained
 

@@ -128,7 +128,7 @@ class AdversarialLearner(PrototypicalLearner):
     def _loss_of_generator(self, features: torch.Tensor) -> tuple[torch.Tensor, Metrics]:
         """The generator's loss on an episode's features ``(n_way, n_shot + n_query, d)``."""
         total = 0
-        for part in self._support_and_query(features):
+        for part in self.support_and_query(features):
             fakes, noise = self.fakes(part)
             total = total + losses.fooling_loss(self.discriminator(part), self.discriminator(fakes))
             total = total + losses.cosine_diversity_loss(fakes, noise)
@@ -139,7 +139,7 @@ class AdversarialLearner(PrototypicalLearner):
         """The discriminator's loss on an episode's features; a sum where batches are apart."""
         joint = self.spec.batches == "joint"
         loss = 0
-        for part in (features,) if joint else self._support_and_query(features):
+        for part in (features,) if joint else self.support_and_query(features):
             with torch.no_grad():
                 fakes, _ = self.fakes(part)
             real, fake = self.discriminator(part), self.discriminator(fakes)
@@ -148,11 +148,8 @@ class AdversarialLearner(PrototypicalLearner):
 
     def _compare(self, features: torch.Tensor) -> torch.Tensor:
         """Logits of an episode given as ``(n_way, n_shot + n_query, m, d)``, m of each image."""
-        support, query = self._support_and_query(features)
+        support, query = self.support_and_query(features)
         return self.distance(query.flatten(1, 2), support.flatten(1, 2).mean(1))
-
-    def _support_and_query(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return features[:, : self.spec.n_shot], features[:, self.spec.n_shot :]
 
     def _fake_weight(self) -> torch.Tensor:
         """λ, the weight of the fake episode in the extractor's step."""

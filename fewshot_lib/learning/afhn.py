@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from fewshot_lib.learning.adversarial import BETAS, PAIR
-from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.steps import Episode, Metrics, Optimizers, descend, draw_noise
 from fewshot_lib.networks import losses
 from fewshot_lib.networks.adversarial import ConditionalGenerator, Critic
@@ -71,8 +71,9 @@ class AFHNLearner(PrototypicalLearner):
 
     def _supports_and_queries(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Means of the supports ``(n_way, d)`` and queries ``(n_way, n_query, d)``."""
-        features = _directions(features).unflatten(0, (self.spec.n_way, -1))
-        return features[:, : self.spec.n_shot].mean(1), features[:, self.spec.n_shot :]
+        episode = _directions(features).unflatten(0, (self.spec.n_way, -1))
+        support, query = self.support_and_query(episode)
+        return support.mean(1), query
 
     def _loss_of_critic(
         self, support: torch.Tensor, _: torch.Tensor
@@ -105,15 +106,11 @@ class AFHNLearner(PrototypicalLearner):
         return self.generator(support, noise), noise
 
     def prototypes(
-        self,
-        raw: torch.Tensor,
-        embedded: torch.Tensor,
-        n_aug: int = 0,
-        generator: torch.Generator | None = None,
+        self, support: Features, n_aug: int = 0, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         if not n_aug:
-            return embedded.mean(-2)
-        real = _directions(embedded)
+            return support.embedded.mean(-2)
+        real = _directions(support.embedded)
         fakes, _ = self._fakes(real.mean(-2), n_aug, generator)
         features = F.normalize(torch.cat([real, fakes], dim=-2), dim=-1)
         if features.shape[-3] == 1:  # there is nothing to tell the class from

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -12,7 +11,7 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.device import send
 from fewshot_lib.learning.intervals import Interval
-from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.networks.calibration import calibrate
 
@@ -22,13 +21,6 @@ _PIXELS_AT_ONCE = {"cpu": 60_000, "cuda": 4_000_000}
 _FEATURES_AT_ONCE = 4096
 _EPISODES_AT_ONCE = 64
 FAKES_AT_ONCE = 4000  # with 1,024 hidden values each they stay near a CPU's cache
-
-
-class Features(NamedTuple):
-    """Features of every image of a bank, ``(n, d)`` each, before and after ``embed``."""
-
-    raw: torch.Tensor
-    embedded: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -186,13 +178,10 @@ def logits(
     at_once = max(1, min(_EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, fakes)))
     blocks = (send(part, features.raw.device).split(at_once) for part in (support, query))
     for supports, queries in zip(*blocks, strict=True):
-        prototypes = learner.prototypes(
-            features.raw[supports], features.embedded[supports], n_aug, generator
-        )
+        prototypes = learner.prototypes(features.at(supports), n_aug, generator)
         if class_means is not None:
             prototypes = calibrate(prototypes, support.shape[-1], class_means, learner.distance)
-        raw, embedded = features.raw[queries], features.embedded[queries]
-        compared = learner.queries(raw, embedded, n_aug, query_noise)
+        compared = learner.queries(features.at(queries), n_aug, query_noise)
         yield learner.distance.compare(compared, prototypes)
 
 
@@ -206,5 +195,5 @@ def query_features(
     """Every image ``(n, d)`` as it is compared when it is a query; arguments as of ``predict``."""
     if not learner.spec.mix_queries:
         return features.embedded
-    parts = [part.split(max(1, FAKES_AT_ONCE // max(1, n_aug))) for part in features]
-    return torch.cat([learner.queries(*p, n_aug, generator) for p in zip(*parts, strict=True)])
+    blocks = torch.arange(len(features.raw)).split(max(1, FAKES_AT_ONCE // max(1, n_aug)))
+    return torch.cat([learner.queries(features.at(block), n_aug, generator) for block in blocks])

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.steps import draw_noise
 from fewshot_lib.networks.encoder import NOISE_SIZE
 from fewshot_lib.networks.hallucination import HallucinatingPrototypicalNet
@@ -34,15 +34,11 @@ class HallucinationLearner(PrototypicalLearner):
         return [{"params": others}, {"params": own, "relative_lr": relative}]
 
     def queries(
-        self,
-        raw: torch.Tensor,
-        embedded: torch.Tensor,
-        n_aug: int = 0,
-        generator: torch.Generator | None = None,
+        self, query: Features, n_aug: int = 0, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         if n_aug and self.spec.mix_queries:
-            return self.embed_mixed(raw, n_aug, generator)
-        return embedded
+            return self.embed_mixed(query.raw, n_aug, generator)
+        return query.embedded
 
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None

@@ -1,6 +1,7 @@
 """Problem 1: Prototypical Networks, and what the other methods take over from them."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -11,6 +12,17 @@ from fewshot_lib.networks.distances import make_distance
 from fewshot_lib.networks.encoder import PrototypicalNet, feature_size
 from fewshot_lib.networks.losses import accuracy, classification_loss
 from fewshot_lib.spec.parameters import Spec
+
+
+class Features(NamedTuple):
+    """Features ``(..., d)`` of images, before and after ``embed``."""
+
+    raw: torch.Tensor
+    embedded: torch.Tensor
+
+    def at(self, places: torch.Tensor) -> "Features":
+        """Those at these places, ``(*places.shape, d)``."""
+        return Features(self.raw[places], self.embedded[places])
 
 
 class PrototypicalLearner(nn.Module):
@@ -71,8 +83,12 @@ class PrototypicalLearner(nn.Module):
         images = images.unflatten(0, (self.spec.n_way, -1))
         if self.spec.batches == "joint":
             return self._encode_batch(images)
-        parts = images[:, : self.spec.n_shot], images[:, self.spec.n_shot :]
+        parts = self.support_and_query(images)
         return torch.cat([self._encode_batch(part) for part in parts], dim=1)
+
+    def support_and_query(self, episode: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The two parts of what stands for an episode, ``(n_way, n_shot + n_query, ...)``."""
+        return episode[:, : self.spec.n_shot], episode[:, self.spec.n_shot :]
 
     def _encode_batch(self, images: torch.Tensor) -> torch.Tensor:
         """Encoder features ``(n_way, n, d)`` of images ``(n_way, n, 3, s, s)``."""
@@ -84,33 +100,24 @@ class PrototypicalLearner(nn.Module):
         return self.distance.prepare(self.net.mlp(raw))
 
     def prototypes(
-        self,
-        raw: torch.Tensor,
-        embedded: torch.Tensor,
-        n_aug: int = 0,
-        generator: torch.Generator | None = None,
+        self, support: Features, n_aug: int = 0, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """Prototypes ``(..., n_way, d)`` of the supports.
 
         Args:
-            raw, embedded: the supports' features ``(..., n_way, n_shot, d)`` before and after
-                ``embed``.
+            support: ``(..., n_way, n_shot, d)``.
             n_aug: hallucinated features per support; only for methods that hallucinate.
             generator: source of their noise, on the CPU; None: the global one.
         """
-        if n_aug:
-            embedded = self.embed_mixed(raw, n_aug, generator)
-        return embedded.mean(-2)
+        if not n_aug:
+            return support.embedded.mean(-2)
+        return self.embed_mixed(support.raw, n_aug, generator).mean(-2)
 
     def queries(
-        self,
-        raw: torch.Tensor,
-        embedded: torch.Tensor,
-        n_aug: int = 0,
-        generator: torch.Generator | None = None,
+        self, query: Features, n_aug: int = 0, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """Queries ``(..., d)`` as the distance compares them; arguments as of ``prototypes``."""
-        return embedded
+        return query.embedded
 
     def embed_mixed(
         self, raw: torch.Tensor, n_aug: int, generator: torch.Generator | None
@@ -131,11 +138,11 @@ class PrototypicalLearner(nn.Module):
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Logits ``(n_way, n_query, n_way)`` of one episode; images as of ``episode_features``."""
-        raw, n_shot, n_aug = self.episode_features(images), self.spec.n_shot, self.spec.n_aug
-        embedded = self.embed(raw)
-        prototypes = self.prototypes(raw[:, :n_shot], embedded[:, :n_shot], n_aug)
-        queries = self.queries(raw[:, n_shot:], embedded[:, n_shot:], n_aug)
-        return self.distance.compare(queries, prototypes)
+        raw, n_aug = self.episode_features(images), self.spec.n_aug
+        parts = (self.support_and_query(features) for features in (raw, self.embed(raw)))
+        support, query = map(Features, *parts)
+        prototypes = self.prototypes(support, n_aug)
+        return self.distance.compare(self.queries(query, n_aug), prototypes)
 
     def optimizers(self) -> Optimizers:
         """One optimizer for each part that is trained on its own."""

@@ -14,9 +14,9 @@ from fewshot_lib.learning import checkpoints
 from fewshot_lib.learning.batches import epoch_batches, place
 from fewshot_lib.learning.checkpoints import Row, Training, WeightAverage
 from fewshot_lib.learning.device import Plan, default_device, keep_freed_memory
-from fewshot_lib.learning.evaluation import Features, encode, evaluate
+from fewshot_lib.learning.evaluation import encode, evaluate
 from fewshot_lib.learning.methods import make_learner
-from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.steps import Episode, Metrics, Optimizers
 from fewshot_lib.progress import Progress

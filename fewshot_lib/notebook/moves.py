@@ -132,7 +132,5 @@ def prototype_arrows(
 def _single_shot_prototypes(run: Run, n_aug: int, split: str) -> torch.Tensor:
     """The prototype ``(n, d)`` that each image of the split alone would give."""
     features, noise = run.features(split), stream("prototype move", split, n_aug)
-    parts = [part.unsqueeze(1).split(_PROTOTYPES_AT_ONCE) for part in features]
-    return torch.cat(
-        [run.learner.prototypes(*part, n_aug, noise) for part in zip(*parts, strict=True)]
-    )
+    shots = torch.arange(len(features.raw)).unsqueeze(1).split(_PROTOTYPES_AT_ONCE)
+    return torch.cat([run.learner.prototypes(features.at(s), n_aug, noise) for s in shots])

@@ -4,8 +4,9 @@ import pytest
 import torch
 from race import field
 
-from fewshot_lib.learning.evaluation import Features, evaluate
+from fewshot_lib.learning.evaluation import evaluate
 from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.spec.parameters import Spec
 
 N_IMAGES, N_EPISODES = 9_600, 600

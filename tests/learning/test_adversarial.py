@@ -8,6 +8,7 @@ import torch
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.networks.adversarial import (
     ConditionalGenerator,
@@ -257,7 +258,7 @@ def test_prototypes_may_be_mixed_with_fakes_when_asked(learner):
     learner.eval()
     raw = torch.rand(3, 2, 64)
     with torch.no_grad():
-        mixed = learner.prototypes(raw, learner.embed(raw), 4, stream("noise"))
+        mixed = learner.prototypes(Features(raw, learner.embed(raw)), 4, stream("noise"))
         real = learner.net.mlp(raw)
         fakes, noise = learner.fakes(real, 4, stream("noise"))
         assert torch.equal(noise, torch.randn(3, 2, 4, 128, generator=stream("noise")))

@@ -12,6 +12,7 @@ from fewshot_lib.learning import training
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.evaluation import encode
 from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.networks import losses
 from fewshot_lib.networks.classifier import linear_classifier
@@ -91,7 +92,8 @@ def test_without_hallucinated_features_it_is_problem_1(learner, make_spec):
     raw = torch.rand(3, 2, 64)
     learner.eval()
     assert torch.equal(
-        learner.prototypes(raw, learner.embed(raw)), plain.prototypes(raw, plain.embed(raw))
+        learner.prototypes(Features(raw, learner.embed(raw))),
+        plain.prototypes(Features(raw, plain.embed(raw))),
     )
 
 
@@ -100,7 +102,7 @@ def test_prototypes_are_a_classifier_s_of_supports_and_hallucinated_features(lea
     raw = torch.rand(4, 3, 2, 64)
     with torch.no_grad():
         embedded = learner.embed(raw)
-        found = learner.prototypes(raw, embedded, 5, stream("noise"))
+        found = learner.prototypes(Features(raw, embedded), 5, stream("noise"))
         noise = torch.randn(4, 3, 5, 512, generator=stream("noise"))
         fakes = learner.generator(unit(embedded).mean(2), noise)
         expected = linear_classifier(unit(torch.cat([unit(embedded), fakes], dim=2)) / 8)
@@ -111,7 +113,7 @@ def test_a_class_alone_has_the_mean_direction_of_its_features(learner):
     learner.eval()
     raw = torch.rand(1, 2, 64)
     with torch.no_grad():
-        (found,) = learner.prototypes(raw, learner.embed(raw), 5, stream("noise"))
+        (found,) = learner.prototypes(Features(raw, learner.embed(raw)), 5, stream("noise"))
         real = unit(learner.embed(raw[0]))
         noise = torch.randn(1, 5, 512, generator=stream("noise"))
         fakes = learner.generator(real.mean(0, keepdim=True), noise)[0]

@@ -217,9 +217,9 @@ def test_many_hallucinations_are_made_in_smaller_blocks(bank, make_spec, monkeyp
     sizes = []
     prototypes = learner.prototypes
 
-    def watched(raw, *rest):
-        sizes.append(len(raw))
-        return prototypes(raw, *rest)
+    def watched(support, *rest):
+        sizes.append(len(support.raw))
+        return prototypes(support, *rest)
 
     monkeypatch.setattr(learner, "prototypes", watched)
     monkeypatch.setattr(evaluation, "FAKES_AT_ONCE", 50)  # three episodes of 3 · 5 fakes

@@ -11,6 +11,7 @@ from fewshot_lib.experiments import runs
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.evaluation import encode, evaluate
 from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.training import selection_episodes, validate
 from fewshot_lib.networks.encoder import PrototypicalNet, count_parameters
@@ -139,11 +140,11 @@ def test_mixed_queries_are_learned_from_as_by_the_straightforward_loop(make_spec
 def test_mixed_queries_need_fakes_to_be_mixed_with(make_spec):
     learner = make_learner(make_spec(method="hallucination", mix_queries=True, n_aug=2))
     raw, embedded = torch.randn(2, 3, 64), torch.randn(2, 3, 64)
-    assert learner.queries(raw, embedded, 0) is embedded
+    assert learner.queries(Features(raw, embedded), 0) is embedded
     noise = torch.randn(2, 3, 4, 128, generator=stream("noise"))
     learner.eval()
     expected = learner.embed(learner.net.hallucinate.mix(raw, noise))
-    assert torch.equal(learner.queries(raw, embedded, 4, stream("noise")), expected)
+    assert torch.equal(learner.queries(Features(raw, embedded), 4, stream("noise")), expected)
 
 
 def test_mean_is_the_mean_of_the_single_fakes():
@@ -231,7 +232,7 @@ def test_a_method_that_hallucinates_nothing_refuses_a_number(make_spec):
     learner = make_learner(make_spec())
     features = torch.randn(3, 1, 64)
     with pytest.raises(ValueError, match="PrototypicalLearner hallucinates nothing"):
-        learner.prototypes(features, features, n_aug=1)
+        learner.prototypes(Features(features, features), n_aug=1)
 
 
 def test_residual_fakes_start_as_copies_and_learn_to_differ(bank, make_spec):

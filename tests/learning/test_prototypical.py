@@ -12,6 +12,7 @@ from fewshot_lib.learning.batches import AUGMENTATIONS, epoch_batches, make_batc
 from fewshot_lib.learning.device import Plan
 from fewshot_lib.learning.evaluation import encode
 from fewshot_lib.learning.methods import make_learner
+from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.steps import descend, draw_noise
 
@@ -27,7 +28,7 @@ def make(spec):
 
 def test_prototypes_are_the_means_of_the_embedded_supports(make_spec):
     embedded = torch.tensor([[[0.0, 2.0], [4.0, 2.0]], [[1.0, 1.0], [1.0, -1.0]]])
-    prototypes = make(make_spec()).prototypes(torch.zeros(2, 2, 9), embedded)
+    prototypes = make(make_spec()).prototypes(Features(torch.zeros(2, 2, 9), embedded))
     assert prototypes.tolist() == [[2.0, 2.0], [1.0, 0.0]]
 
 

@@ -11,8 +11,8 @@ from fewshot_lib.experiments.matrix import SeedRuns, difference
 from fewshot_lib.experiments.runs import Run, bank_for, run
 from fewshot_lib.files import write_array
 from fewshot_lib.learning.checkpoints import WEIGHTS
-from fewshot_lib.learning.evaluation import Features, evaluate
-from fewshot_lib.learning.prototypical import PrototypicalLearner
+from fewshot_lib.learning.evaluation import evaluate
+from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import MEANS_FILE, load_trained
 from fewshot_lib.networks.calibration import calibrate, class_means

@@ -24,7 +24,7 @@ def test_a_prototype_of_the_single_shot_alone_does_not_move(hallucinating):
 
 def test_a_length_that_a_cosine_does_not_see_is_no_move(make_spec, project, monkeypatch):
     made = run(make_spec(distance="cosine"))
-    monkeypatch.setattr(made.learner, "prototypes", lambda raw, embedded, *how: 3 * embedded[:, 0])
+    monkeypatch.setattr(made.learner, "prototypes", lambda shot, *how: 3 * shot.embedded[:, 0])
     move = prototype_move(SeedRuns((made,)), n_aug=1)
     assert move.ratio.mean == pytest.approx(1, abs=1e-4)
     assert move.righter.mean == 0

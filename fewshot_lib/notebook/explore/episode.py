@@ -10,6 +10,7 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import encode
+from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import Trained
 from fewshot_lib.notebook.classes import class_words
@@ -142,7 +143,7 @@ class Explorer:
     def queries(self, n_aug: int) -> torch.Tensor:
         """The episode's queries ``(n_way, n_query, d)`` as the distance compares them."""
         noise = stream("explore query noise", self.seed)
-        return self.learner.queries(self.raw_query, self.query, n_aug, noise)
+        return self.learner.queries(Features(self.raw_query, self.query), n_aug, noise)
 
     def compare(self, queries: torch.Tensor, n_aug: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Distances and logits ``(..., n_way)`` of queries ``(..., n, d)``, see ``queries``."""
