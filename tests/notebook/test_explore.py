@@ -81,10 +81,10 @@ def test_without_hallucination_answers_are_those_of_the_evaluation(make_explorer
 
 
 def test_a_prototype_is_the_mean_of_what_its_supports_and_their_fakes_give(explorer):
-    raw, learner = explorer.raw[1, 0], explorer.learner
+    raw, learner = explorer.support.raw[1, 0], explorer.learner
     with torch.no_grad():
         mixed = []
-        for j, raw in enumerate(explorer.raw[1]):
+        for j, raw in enumerate(explorer.support.raw[1]):
             noise = stream("explore noise", 1, 1, j)
             fakes = learner.spaces(raw, 3, noise)["before MLP"][1]
             mixed.append(learner.embed((raw + fakes.sum(0)) / 4))

@@ -93,10 +93,9 @@ class Explorer:
             self.bank, images=self.bank.images[flat], labels=self.bank.labels[flat]
         )
         features = encode(self.learner, shown, default_device())
-        raw, embedded = (part.view(*episode.shape, -1) for part in features)
+        parts = (part.view(*episode.shape, -1) for part in features)
+        self.support, self.query = map(Features, *((p[:, :n_shot], p[:, n_shot:]) for p in parts))
         self.episode, self.n_shot, self.seed = episode, n_shot, seed
-        self.raw, self.support = raw[:, :n_shot], embedded[:, :n_shot]
-        self.raw_query, self.query = raw[:, n_shot:], embedded[:, n_shot:]
         self._prototypes: dict[int, torch.Tensor] = {}
 
     @property
@@ -109,7 +108,7 @@ class Explorer:
     def prototypes(self, n_aug: int) -> torch.Tensor:
         """Prototypes ``(n_way, d)`` with ``n_aug`` hallucinated features per support."""
         if n_aug not in self._prototypes:
-            mixed = self.support
+            mixed = self.support.embedded
             if n_aug:
                 mixed = self._each_support(
                     lambda raw, noise: self.learner.embed_mixed(raw, n_aug, noise)
@@ -130,7 +129,7 @@ class Explorer:
         """``compute(feature, noise)`` of every support, with a noise of its own."""
         rows = [
             [compute(raw, stream("explore noise", self.seed, i, j)) for j, raw in enumerate(row)]
-            for i, row in enumerate(self.raw)
+            for i, row in enumerate(self.support.raw)
         ]
         return torch.stack([torch.stack(row) for row in rows])
 
@@ -143,7 +142,7 @@ class Explorer:
     def queries(self, n_aug: int) -> torch.Tensor:
         """The episode's queries ``(n_way, n_query, d)`` as the distance compares them."""
         noise = stream("explore query noise", self.seed)
-        return self.learner.queries(Features(self.raw_query, self.query), n_aug, noise)
+        return self.learner.queries(self.query, n_aug, noise)
 
     def compare(self, queries: torch.Tensor, n_aug: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Distances and logits ``(..., n_way)`` of queries ``(..., n, d)``, see ``queries``."""
@@ -159,9 +158,8 @@ class Explorer:
         every_step = STEPS if self.hallucinates else (0,)
         steps = sorted({m for m in STEPS if m <= n_aug} | {n_aug})
         whole_path = [self.prototypes(m) for m in every_step]  # of M alike, so the plane stays
-        points = torch.cat(
-            [x.flatten(0, -2) for x in (self.support, self.query, fakes, *whole_path)]
-        )
+        shown = self.support.embedded, self.query.embedded, fakes, *whole_path
+        points = torch.cat([features.flatten(0, -2) for features in shown])
         plane = PCA(2, random_state=0).fit(self._flat_space(points).double().numpy())
 
         def on_plane(features: torch.Tensor) -> torch.Tensor:
@@ -170,7 +168,7 @@ class Explorer:
 
         seen = on_plane(points)
         return Movement(
-            support=on_plane(self.support),
+            support=on_plane(self.support.embedded),
             query=on_plane(self.queries(n_aug)),
             fakes=on_plane(fakes[:, :, :n_aug].flatten(1, 2)) if n_aug else seen[:0],
             path=on_plane(torch.stack([self.prototypes(m) for m in steps])),
