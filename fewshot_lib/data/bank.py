@@ -166,5 +166,6 @@ def data_identity(params: DataParams) -> tuple[str, str]:
         InputError: the source has no such split or its files cannot be read.
     """
     listings = [source_module(params).listing(params, split) for split in ("train", "val")]
-    names, contents = ([x.fingerprint for x in listings], [x.digest() for x in listings])
-    return "-".join(n[:12] for n in names), "-".join(c[:12] for c in contents)
+    names = "-".join(listing.fingerprint[:12] for listing in listings)
+    content = "-".join(listing.digest()[:12] for listing in listings)
+    return names, content

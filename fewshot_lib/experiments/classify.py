@@ -12,6 +12,7 @@ from fewshot_lib.data.folders import by_name, images_in, is_image, readable, sub
 from fewshot_lib.errors import InputError
 from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import FAKES_AT_ONCE, encode
+from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import Trained
 from fewshot_lib.networks.calibration import calibrate
@@ -145,7 +146,7 @@ def _prototype(trained: Trained, paths: Sequence[Path], noise: torch.Generator) 
     total = 0
     for block in _blocks(paths, max(1, min(_IMAGES_AT_ONCE, FAKES_AT_ONCE // max(1, n_aug)))):
         features = encode(trained.learner, trained.bank(block), default_device())
-        support = features.at(torch.arange(len(block)).unsqueeze(0))  # (n_way = 1, n_shot, d)
+        support = Features(*(part.unsqueeze(0) for part in features))  # (n_way = 1, n_shot, d)
         total = total + len(block) * trained.learner.prototypes(support, n_aug, noise)[0]
     return total / len(paths)
 

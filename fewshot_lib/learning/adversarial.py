@@ -87,8 +87,8 @@ class AdversarialLearner(PrototypicalLearner):
         """As the other methods for the extractor, Adam for generator and discriminator."""
         extractor = nn.ModuleList([self.net, self.distance])
         return {"main": self.main_optimizer(extractor)} | {
-            name: torch.optim.Adam(parts.parameters(), self.spec.gan_lr, BETAS, fused=True)
-            for name, parts in self.named_children()
+            name: torch.optim.Adam(network.parameters(), self.spec.gan_lr, BETAS, fused=True)
+            for name, network in self.named_children()
             if name in ("generator", "discriminator")
         }
 

@@ -24,6 +24,11 @@ class Features(NamedTuple):
         """Those at these places, ``(*places.shape, d)``."""
         return Features(self.raw[places], self.embedded[places])
 
+    def split(self, n_shot: int) -> tuple["Features", "Features"]:
+        """Supports and queries of an episode ``(n_way, n_shot + n_query, d)``."""
+        support, query = (part[:, :n_shot] for part in self), (part[:, n_shot:] for part in self)
+        return Features(*support), Features(*query)
+
 
 class PrototypicalLearner(nn.Module):
     """Prototypical Networks (Snell et al. 2017): a class is the mean of its embedded supports.
@@ -139,8 +144,7 @@ class PrototypicalLearner(nn.Module):
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Logits ``(n_way, n_query, n_way)`` of one episode; images as of ``episode_features``."""
         raw, n_aug = self.episode_features(images), self.spec.n_aug
-        parts = (self.support_and_query(features) for features in (raw, self.embed(raw)))
-        support, query = map(Features, *parts)
+        support, query = Features(raw, self.embed(raw)).split(self.spec.n_shot)
         prototypes = self.prototypes(support, n_aug)
         return self.distance.compare(self.queries(query, n_aug), prototypes)
 

@@ -166,11 +166,11 @@ def _label_ends(ax: Axes, ends: list[_End], size: float = 8.5) -> None:
 def _apart(heights: list[float], gap: float) -> list[float]:
     """The heights, moved as little as it takes for neighbours to be ``gap`` apart.
 
-    Labels that meet form a block around the mean of their heights: less their place times the gap,
-    heights are to rise with it.
+    Labels that meet form a block around the mean of their heights. It is isotonic regression: with
+    the gaps below each label taken away, heights must not fall from one label to the next.
     """
     order = np.argsort(heights, kind="stable")
-    least = gap * np.arange(len(order))
+    gaps_below = gap * np.arange(len(order))
     found = np.empty(len(order))
-    found[order] = isotonic_regression(np.array(heights)[order] - least).x + least
+    found[order] = isotonic_regression(np.array(heights)[order] - gaps_below).x + gaps_below
     return found.tolist()

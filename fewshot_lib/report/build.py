@@ -11,7 +11,7 @@ from fewshot_lib.experiments.provenance import provenance
 from fewshot_lib.files import hold_lock, output_folder, project_root
 from fewshot_lib.progress import REPORT, announce
 from fewshot_lib.report.display import Display
-from fewshot_lib.report.execute import NotebookError, notebook_path, run_notebook
+from fewshot_lib.report.execute import NotebookError, check_notebook, notebook_path, run_notebook
 from fewshot_lib.report.pages import INDEX, Page, write_index
 from fewshot_lib.report.render import notebook_title, render_notebook
 from fewshot_lib.report.send import require_writable, send
@@ -45,7 +45,7 @@ def make_report(
     names = problem_names(only)
     params = load_params(profile, names, settings)
     for name in names:
-        notebook_path(name)
+        check_notebook(name)
     _look_at_data(params)
     remote = "://" in str(output)
     if remote:

@@ -146,13 +146,18 @@ def notebook_path(name: str) -> Path:
     """The notebook of a problem.
 
     Raises:
-        InputError: the file is missing or cannot be read.
+        InputError: the file is missing.
     """
     path = project_root() / "notebooks" / f"{NOTEBOOKS[name]}.ipynb"
     if not path.is_file():
         raise InputError(f"there is no notebook {path}")
+    return path
+
+
+def check_notebook(name: str) -> None:
+    """Raises an InputError if a problem's notebook is missing or cannot be read."""
+    path = notebook_path(name)
     try:
         nbformat.read(path, as_version=4)
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name} cannot be read as a notebook: {error}") from None
-    return path

@@ -93,8 +93,8 @@ class Explorer:
             self.bank, images=self.bank.images[flat], labels=self.bank.labels[flat]
         )
         features = encode(self.learner, shown, default_device())
-        parts = (part.view(*episode.shape, -1) for part in features)
-        self.support, self.query = map(Features, *((p[:, :n_shot], p[:, n_shot:]) for p in parts))
+        of_episode = Features(*(part.view(*episode.shape, -1) for part in features))
+        self.support, self.query = of_episode.split(n_shot)
         self.episode, self.n_shot, self.seed = episode, n_shot, seed
         self._prototypes: dict[int, torch.Tensor] = {}
 
