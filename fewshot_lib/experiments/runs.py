@@ -21,7 +21,7 @@ from fewshot_lib.experiments.provenance import git_commit, threads
 from fewshot_lib.files import hold_lock, read_array, runs_folder, write_array, write_text
 from fewshot_lib.learning.checkpoints import HISTORY, PREVIOUS, STATE, WEIGHTS
 from fewshot_lib.learning.device import default_device
-from fewshot_lib.learning.evaluation import Evaluation, encode, evaluate, query_features
+from fewshot_lib.learning.evaluation import Evaluation, Judge, encode
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
@@ -125,8 +125,8 @@ class Run:
         bank = bank_for(self.spec, "train")
         features = encode(self.learner, bank, default_device())
         noise = stream("class means noise")
-        queries = query_features(self.learner, features, self.spec.n_aug_test, noise)
-        means = class_means(queries, bank.labels)
+        judge = Judge(self.learner, features, self.spec.n_aug_test, noise)
+        means = class_means(judge.query_features(), bank.labels)
         return keep_class_means(self._trained.path, means)
 
     @property
@@ -152,31 +152,30 @@ class Run:
                 ``calibration.calibrate``.
         """
         arguments = {
-            "n_episodes": n_episodes,
             "n_shot": n_shot or self.spec.n_shot_test,
             "n_aug": self.spec.n_aug_test if n_aug is None else n_aug,
             "split": split,
             "calibrated": calibrated,
         }
-        path = self._evaluation_file(**arguments)
+        episodes = self.episodes(n_episodes, arguments["n_shot"], split)
+        path = self._evaluation_file(n_episodes, **arguments)
         if (kept := read_array(path)) is None:
-            evaluation = self.judge(**arguments)
+            evaluation = self.judge(**arguments).evaluate(episodes, arguments["n_shot"])
             write_array(path, evaluation.predictions.numpy().astype(np.int16))
         else:
-            episodes = self.episodes(n_episodes, arguments["n_shot"], split)
             evaluation = Evaluation(episodes, torch.from_numpy(kept).long())
-        note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **arguments)
+        noted = {"n_episodes": n_episodes} | arguments
+        note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **noted)
         return evaluation
 
-    def judge(
-        self, n_episodes: int, n_shot: int, n_aug: int, split: str, calibrated: bool = False
-    ) -> Evaluation:
-        """As ``evaluate``, but computed anew, whatever predictions the run's folder holds."""
-        episodes = self.episodes(n_episodes, n_shot, split)
+    def judge(self, n_shot: int, n_aug: int, split: str, calibrated: bool = False) -> Judge:
+        """The run as it judges the report's episodes; arguments as of ``evaluate``.
+
+        What it predicts is computed anew, whatever predictions the run's folder holds.
+        """
         noise = stream("report noise", split, *self._test_shape(n_shot))
         class_means = self.class_means if calibrated else None
-        features = self.features(split)
-        return evaluate(self.learner, features, episodes, n_shot, n_aug, noise, class_means)
+        return Judge(self.learner, self.features(split), n_aug, noise, class_means)
 
     def episodes(self, n_episodes: int, n_shot: int, split: str) -> torch.Tensor:
         """The report's episodes, int64 ``(n_episodes, n_way, n_shot + n_query)``."""

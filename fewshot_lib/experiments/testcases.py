@@ -14,7 +14,7 @@ from fewshot_lib.experiments.ledger import note_accuracy
 from fewshot_lib.experiments.runs import Run, bank_for
 from fewshot_lib.files import from_root, output_file
 from fewshot_lib.learning.device import default_device
-from fewshot_lib.learning.evaluation import encode, predict
+from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
@@ -55,7 +55,7 @@ def predict_testcases(
     means = trained.class_means if calibrated else None
     features = encode(trained.learner, trained.bank(paths), default_device())
     support, query = _to_indices(cases, ids)
-    positions = _solve(trained.learner, features, support, query, means)
+    positions = _judge(trained.learner, features, support, means).predict(support, query)
     write_predictions(output, cases, positions.tolist())
     n_episodes, n_way, n_shot = support.shape
     episodes = "1 episode" if n_episodes == 1 else f"{n_episodes} episodes"
@@ -88,7 +88,7 @@ def evaluate_testcases(run: Run, calibrated: bool = False) -> Interval | None:
         return None
     support, query = _to_indices(cases, bank.ids)
     means = run.class_means if calibrated else None
-    positions = _solve(run.learner, run.features("val"), support, query, means)
+    positions = _judge(run.learner, run.features("val"), support, means).predict(support, query)
     chosen = bank.labels[support[..., 0]].gather(1, positions)
     accuracy = Interval.of((chosen == bank.labels[query]).double().mean(1))
     name, weights = run.folder.name, run.weights_hash
@@ -96,17 +96,15 @@ def evaluate_testcases(run: Run, calibrated: bool = False) -> Interval | None:
     return accuracy
 
 
-def _solve(
+def _judge(
     learner: PrototypicalLearner,
     features: Features,
     support: torch.Tensor,
-    query: torch.Tensor,
-    class_means: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """As ``evaluation.predict``, with the noise that belongs to test cases."""
+    class_means: torch.Tensor | None,
+) -> Judge:
+    """With the noise that belongs to test cases of these supports' shape."""
     noise = stream("course noise", *support.shape[1:])
-    n_aug = learner.spec.n_aug_test
-    return predict(learner, features, support, query, n_aug, noise, class_means)
+    return Judge(learner, features, learner.spec.n_aug_test, noise, class_means)
 
 
 def _image_files(

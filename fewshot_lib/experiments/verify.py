@@ -94,8 +94,9 @@ def _compute(run: Run, entry: Accuracy) -> Interval:
     """The accuracy anew, whatever predictions are kept in the run's folder."""
     calibrated = entry.get("calibrated", False)
     if "testcases" not in entry:
-        numbers = (entry[name] for name in ("n_episodes", "n_shot", "n_aug"))
-        return run.judge(*numbers, entry["split"], calibrated).accuracy
+        n_shot, split = entry["n_shot"], entry["split"]
+        judge = run.judge(n_shot, entry["n_aug"], split, calibrated)
+        return judge.evaluate(run.episodes(entry["n_episodes"], n_shot, split), n_shot).accuracy
     found = evaluate_testcases(run, calibrated)
     if found is None:
         raise InputError(f"{TESTCASES} is no longer there")

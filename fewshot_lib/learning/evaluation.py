@@ -114,86 +114,68 @@ def _raw_features(learner: PrototypicalLearner, images: torch.Tensor) -> torch.T
     return (raw + learner.raw(images.flip(-1))) / 2 if learner.spec.flip_test else raw
 
 
-@torch.inference_mode()
-def evaluate(
-    learner: PrototypicalLearner,
-    features: Features,
-    episodes: torch.Tensor,
-    n_shot: int,
-    n_aug: int = 0,
-    generator: torch.Generator | None = None,
-    class_means: torch.Tensor | None = None,
-) -> Evaluation:
-    """Predict every query of every episode; arguments as of ``predict``.
+@dataclass(frozen=True)
+class Judge:
+    """A learner and all that its predictions depend on beside the episodes.
 
-    Args:
-        episodes: int64 ``(n_episodes, n_way, n_shot + n_query)``, supports first.
-    """
-    support, query = episodes[..., :n_shot], episodes[..., n_shot:]
-    predicted = predict(learner, features, support, query.flatten(1), n_aug, generator, class_means)
-    return Evaluation(episodes, predicted.view(query.shape))
-
-
-@torch.inference_mode()
-def predict(
-    learner: PrototypicalLearner,
-    features: Features,
-    support: torch.Tensor,
-    query: torch.Tensor,
-    n_aug: int = 0,
-    generator: torch.Generator | None = None,
-    class_means: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """The position of the nearest prototype for each query, int64 ``(n_episodes, n_queries)``.
-
-    Args:
+    Attributes:
         features: of the bank that the episodes index.
-        support: int64 ``(n_episodes, n_way, n_shot)``, indices into the bank.
-        query: int64 ``(n_episodes, n_queries)``, in any order.
         n_aug: hallucinated features per support, and per query where those are mixed too, for
             methods that hallucinate.
-        generator: noise of methods that hallucinate; the same generator, the same result.
+        generator: of their noise; the same generator, the same predictions.
         class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
     """
-    blocks = logits(learner, features, support, query, n_aug, generator, class_means)
-    return torch.cat([block.argmax(-1) for block in blocks]).cpu()
 
+    learner: PrototypicalLearner
+    features: Features
+    n_aug: int = 0
+    generator: torch.Generator | None = None
+    class_means: torch.Tensor | None = None
 
-@torch.inference_mode()
-def logits(
-    learner: PrototypicalLearner,
-    features: Features,
-    support: torch.Tensor,
-    query: torch.Tensor,
-    n_aug: int = 0,
-    generator: torch.Generator | None = None,
-    class_means: torch.Tensor | None = None,
-) -> Iterator[torch.Tensor]:
-    """Logits ``(n, n_queries, n_way)``, of n episodes at a time; arguments as of ``predict``."""
-    learner.eval()
-    mixed = support[0].numel() + (query[0].numel() if learner.spec.mix_queries else 0)
-    fakes = mixed * n_aug
-    # Apart from the supports' noise, so that blocks may have any size.
-    query_noise = generator and stream("of queries", generator.initial_seed())
-    at_once = max(1, min(_EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, fakes)))
-    blocks = (send(part, features.raw.device).split(at_once) for part in (support, query))
-    for supports, queries in zip(*blocks, strict=True):
-        prototypes = learner.prototypes(features.at(supports), n_aug, generator)
-        if class_means is not None:
-            prototypes = calibrate(prototypes, support.shape[-1], class_means, learner.distance)
-        compared = learner.queries(features.at(queries), n_aug, query_noise)
-        yield learner.distance.compare(compared, prototypes)
+    def evaluate(self, episodes: torch.Tensor, n_shot: int) -> Evaluation:
+        """Predict every query of every episode.
 
+        Args:
+            episodes: int64 ``(n_episodes, n_way, n_shot + n_query)``, supports first.
+        """
+        support, query = episodes[..., :n_shot], episodes[..., n_shot:]
+        return Evaluation(episodes, self.predict(support, query.flatten(1)).view(query.shape))
 
-@torch.inference_mode()
-def query_features(
-    learner: PrototypicalLearner,
-    features: Features,
-    n_aug: int = 0,
-    generator: torch.Generator | None = None,
-) -> torch.Tensor:
-    """Every image ``(n, d)`` as it is compared when it is a query; arguments as of ``predict``."""
-    if not learner.spec.mix_queries:
-        return features.embedded
-    blocks = torch.arange(len(features.raw)).split(max(1, FAKES_AT_ONCE // max(1, n_aug)))
-    return torch.cat([learner.queries(features.at(block), n_aug, generator) for block in blocks])
+    def predict(self, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        """The position of the nearest prototype for each query, int64 ``(n_episodes, n_queries)``.
+
+        Args:
+            support: int64 ``(n_episodes, n_way, n_shot)``, indices into the bank.
+            query: int64 ``(n_episodes, n_queries)``, in any order.
+        """
+        return torch.cat([block.argmax(-1) for block in self.logits(support, query)]).cpu()
+
+    @torch.inference_mode()
+    def logits(self, support: torch.Tensor, query: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Logits ``(n, n_queries, n_way)`` of n episodes at a time; arguments as of ``predict``."""
+        learner, n_aug, noise = self.learner, self.n_aug, self.generator
+        learner.eval()
+        # Apart from the supports' noise, so that blocks may have any size.
+        query_noise = noise and stream("of queries", noise.initial_seed())
+        at_once = self._episodes_at_once(support, query)
+        blocks = (send(part, self.features.raw.device).split(at_once) for part in (support, query))
+        for supports, queries in zip(*blocks, strict=True):
+            prototypes = learner.prototypes(self.features.at(supports), n_aug, noise)
+            if self.class_means is not None:
+                n_shot, distance = support.shape[-1], learner.distance
+                prototypes = calibrate(prototypes, n_shot, self.class_means, distance)
+            compared = learner.queries(self.features.at(queries), n_aug, query_noise)
+            yield learner.distance.compare(compared, prototypes)
+
+    def _episodes_at_once(self, support: torch.Tensor, query: torch.Tensor) -> int:
+        mixed = support[0].numel() + (query[0].numel() if self.learner.spec.mix_queries else 0)
+        return max(1, min(_EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, mixed * self.n_aug)))
+
+    @torch.inference_mode()
+    def query_features(self) -> torch.Tensor:
+        """Every image of the bank, ``(n, d)``, as it is compared when it is a query."""
+        learner, n_aug, noise = self.learner, self.n_aug, self.generator
+        if not learner.spec.mix_queries:
+            return self.features.embedded
+        images = torch.arange(len(self.features.raw)).split(max(1, FAKES_AT_ONCE // max(1, n_aug)))
+        return torch.cat([learner.queries(self.features.at(i), n_aug, noise) for i in images])

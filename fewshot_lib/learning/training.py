@@ -14,7 +14,7 @@ from fewshot_lib.learning import checkpoints
 from fewshot_lib.learning.batches import epoch_batches, place
 from fewshot_lib.learning.checkpoints import Row, Training, WeightAverage
 from fewshot_lib.learning.device import Plan, default_device, keep_freed_memory
-from fewshot_lib.learning.evaluation import encode, evaluate
+from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.randomness import seeded, stream
@@ -203,6 +203,7 @@ def validate(
     """
     features = features or encode(learner, bank, default_device())
     noise = stream("selection noise")
-    result = evaluate(learner, features, episodes, spec.n_shot_test, spec.n_aug_test, noise)
+    judge = Judge(learner, features, spec.n_aug_test, noise)
+    result = judge.evaluate(episodes, spec.n_shot_test)
     mean, ci95, _ = result.accuracy
     return {"val_accuracy": mean, "val_ci95": ci95}

@@ -6,8 +6,7 @@ import torch
 
 from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.experiments.runs import Run, bank_for
-from fewshot_lib.learning.evaluation import Evaluation, logits
-from fewshot_lib.learning.randomness import stream
+from fewshot_lib.learning.evaluation import Evaluation
 from fewshot_lib.notebook.classes import class_words
 from fewshot_lib.notebook.interactive import data_uri, html_figure, picture, show_html
 
@@ -44,17 +43,16 @@ def _probabilities(run: Run, evaluation: Evaluation, chosen: list[int]) -> torch
         chosen: positions of episodes.
     """
     n_aug = run.spec.n_aug_test
-    _, n_way, n_query = evaluation.predictions.shape
+    n_query = evaluation.predictions.shape[-1]
     n_shot = evaluation.episodes.shape[-1] - n_query
     judged = list(range(max(chosen) + 1)) if n_aug else chosen
     episodes = evaluation.episodes[judged]
     support, query = episodes[..., :n_shot], episodes[..., n_shot:].flatten(1)
-    noise = stream("report noise", "val", n_way, n_shot, n_query)
-    blocks = logits(run.learner, run.features("val"), support, query, n_aug, noise)
+    blocks = run.judge(n_shot, n_aug, "val").logits(support, query)
     shares = torch.cat([block.softmax(-1).cpu() for block in blocks])
     shares = shares[[judged.index(i) for i in chosen]]
-    predicted = evaluation.predictions[chosen].flatten(1).unsqueeze(-1)
-    return shares.gather(-1, predicted).view(len(chosen), n_way, n_query)
+    predicted = evaluation.predictions[chosen]
+    return shares.gather(-1, predicted.flatten(1).unsqueeze(-1)).view(predicted.shape)
 
 
 def _gallery(

@@ -6,7 +6,7 @@ import torch
 
 from fewshot_lib.experiments.matrix import SeedRuns
 from fewshot_lib.experiments.runs import Run, bank_for
-from fewshot_lib.learning.evaluation import query_features
+from fewshot_lib.learning.evaluation import Judge
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.networks.calibration import class_means
@@ -58,7 +58,7 @@ def _places(run: Run, n_aug: int, split: str) -> _Places:
     bank, comparable = bank_for(run.spec, split), run.learner.distance.comparable
     features, noise = run.features(split), stream("true mean noise", split, n_aug)
     single = comparable(features.embedded)
-    queries = comparable(query_features(run.learner, features, n_aug, noise))
+    queries = comparable(Judge(run.learner, features, n_aug, noise).query_features())
     means = (comparable(class_means(points, bank.labels)) for points in (single, queries))
     mixed = comparable(_single_shot_prototypes(run, n_aug, split))
     return _Places(*(points.cpu() for points in (single, mixed, *means)))

@@ -23,7 +23,7 @@ from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.data.images import decode_all
 from fewshot_lib.learning.batches import make_batch
 from fewshot_lib.learning.device import Plan, keep_freed_memory
-from fewshot_lib.learning.evaluation import encode, evaluate
+from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.spec.parameters import Spec
 
@@ -121,7 +121,7 @@ def our_evaluation(folder: Path, image_size: int, n_images: int, n_episodes: int
 
     def step() -> float:
         episodes = sample_episodes(bank, n_episodes, *shape, torch.Generator())
-        evaluate(learner, encode(learner, bank, CPU), episodes, N_SHOT)
+        Judge(learner, encode(learner, bank, CPU)).evaluate(episodes, N_SHOT)
         return 0.0
 
     return step

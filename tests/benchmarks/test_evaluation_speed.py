@@ -4,7 +4,7 @@ import pytest
 import torch
 from race import field
 
-from fewshot_lib.learning.evaluation import evaluate
+from fewshot_lib.learning.evaluation import Judge
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.spec.parameters import Spec
@@ -45,10 +45,10 @@ def test_evaluation(race, pictures, image_size):
 
 @pytest.mark.parametrize("n_episodes", [600, 2_000, 10_000])
 def test_episodes_in_feature_space(benchmark, record, n_episodes):
-    learner = make_learner(Spec.check({"image_size": 84}))
     features = Features(*torch.randn(2, N_IMAGES, 1600))
+    judge = Judge(make_learner(Spec.check({"image_size": 84})), features)
     episodes = torch.randint(N_IMAGES, (n_episodes, 5, 16))
-    benchmark.pedantic(evaluate, (learner, features, episodes, 1), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(judge.evaluate, (episodes, 1), rounds=5, warmup_rounds=1)
     record(
         "Episodes alone, once the 9,600 images at 84 px are encoded",
         "this library",

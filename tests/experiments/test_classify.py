@@ -23,7 +23,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.experiments import classify as tool
 from fewshot_lib.files import write_array
 from fewshot_lib.learning.device import default_device
-from fewshot_lib.learning.evaluation import encode, predict
+from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import seeded, stream
 from fewshot_lib.learning.weights import MEANS_FILE, load_trained, save_weights
@@ -184,14 +184,9 @@ def test_equal_numbers_of_supports_give_what_an_episode_gives(photos, make_weigh
     files += [query.path for query in queries]
     features = encode(trained.learner, trained.bank(files), default_device())
     positions = torch.arange(len(files)).unsqueeze(0)
-    expected = predict(
-        trained.learner,
-        features,
-        positions[:, :6].view(1, 3, 2),
-        positions[:, 6:],
-        trained.spec.n_aug_test,
-        stream("classify noise"),
-    )
+    noise = stream("classify noise")
+    judge = Judge(trained.learner, features, trained.spec.n_aug_test, noise)
+    expected = judge.predict(positions[:, :6].view(1, 3, 2), positions[:, 6:])
     assert [list(COLOURS).index(p.label) for p in found] == expected[0].tolist()
 
 

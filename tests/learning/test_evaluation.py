@@ -10,7 +10,7 @@ from fewshot_lib.data.bank import ImageBank
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.learning import evaluation
 from fewshot_lib.learning.batches import make_batch
-from fewshot_lib.learning.evaluation import Evaluation, encode, evaluate, logits, query_features
+from fewshot_lib.learning.evaluation import Evaluation, Judge, encode
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import PrototypicalLearner
@@ -49,7 +49,7 @@ def judged(greys, make_spec) -> Evaluation:
     """Two episodes, supports first; the 24 of class b is taken for class a's."""
     learner = Pixels(make_spec())
     episodes = torch.tensor([[[0, 1], [3, 2]], [[4, 5], [1, 0]]])
-    return evaluate(learner, encode(learner, greys, CPU), episodes, n_shot=1)
+    return Judge(learner, encode(learner, greys, CPU)).evaluate(episodes, n_shot=1)
 
 
 def test_accuracy_by_hand(judged):
@@ -62,7 +62,7 @@ def test_accuracy_by_hand(judged):
 def test_supports_are_averaged(greys, make_spec):
     learner = Pixels(make_spec())
     episodes = torch.tensor([[[0, 1, 1], [2, 3, 2]]])  # prototypes 15 and 62, queries 20 and 24
-    result = evaluate(learner, encode(learner, greys, CPU), episodes, n_shot=2)
+    result = Judge(learner, encode(learner, greys, CPU)).evaluate(episodes, n_shot=2)
     assert result.predictions.tolist() == [[[0], [0]]]
 
 
@@ -178,7 +178,7 @@ def test_encoding_once_equals_encoding_every_episode(bank, make_spec, method, di
             dim=2,
         )
     features = encode(learner, bank, CPU)
-    found = evaluate(learner, features, episodes, n_shot, n_aug, stream("noise"))
+    found = Judge(learner, features, n_aug, stream("noise")).evaluate(episodes, n_shot)
     with torch.no_grad():
         pairs = zip(episodes, noises, strict=True)
         expected = [judge_alone(learner, bank, episode, n_shot, noise) for episode, noise in pairs]
@@ -189,10 +189,10 @@ def test_encoding_once_equals_encoding_every_episode(bank, make_spec, method, di
 def test_blocks_of_episodes_join_in_order(bank, make_spec, monkeypatch):
     learner = make(make_spec())
     episodes = sample_episodes(bank, 30, 3, 1, 4, stream("episodes"))
-    features = encode(learner, bank, CPU)
-    whole = evaluate(learner, features, episodes, 1)
+    judge = Judge(learner, encode(learner, bank, CPU))
+    whole = judge.evaluate(episodes, 1)
     monkeypatch.setattr(evaluation, "_EPISODES_AT_ONCE", 7)
-    assert torch.equal(evaluate(learner, features, episodes, 1).predictions, whole.predictions)
+    assert torch.equal(judge.evaluate(episodes, 1).predictions, whole.predictions)
 
 
 def test_mixed_queries_do_not_depend_on_the_size_of_a_block(bank, make_spec, monkeypatch):
@@ -203,8 +203,8 @@ def test_mixed_queries_do_not_depend_on_the_size_of_a_block(bank, make_spec, mon
     for size in (10_000, 1):
         monkeypatch.setattr(evaluation, "FAKES_AT_ONCE", size)
         noise, support, query = stream("noise"), episodes[..., :1], episodes[..., 1:].flatten(1)
-        found.append(torch.cat([*logits(learner, features, support, query, 5, noise)]))
-        alone = query_features(learner, features, 5, stream("noise"))
+        found.append(torch.cat([*Judge(learner, features, 5, noise).logits(support, query)]))
+        alone = Judge(learner, features, 5, stream("noise")).query_features()
         found[-1] = torch.cat([found[-1].flatten(), alone.flatten()])
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(alone, features.embedded, rtol=1e-3, atol=1e-3)
@@ -223,6 +223,6 @@ def test_many_hallucinations_are_made_in_smaller_blocks(bank, make_spec, monkeyp
 
     monkeypatch.setattr(learner, "prototypes", watched)
     monkeypatch.setattr(evaluation, "FAKES_AT_ONCE", 50)  # three episodes of 3 · 5 fakes
-    evaluate(learner, features, episodes, 1, 5, stream("noise"))
-    evaluate(learner, features, episodes, 1, 100, stream("noise"))
+    Judge(learner, features, 5, stream("noise")).evaluate(episodes, 1)
+    Judge(learner, features, 100, stream("noise")).evaluate(episodes, 1)
     assert sizes == [3, 3, 2] + [1] * 8

@@ -9,7 +9,7 @@ from torch import nn
 from fewshot_lib.data.episodes import sample_episodes
 from fewshot_lib.experiments import runs
 from fewshot_lib.learning.batches import make_batch
-from fewshot_lib.learning.evaluation import encode, evaluate
+from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.prototypical import Features
 from fewshot_lib.learning.randomness import seeded, stream
@@ -196,7 +196,8 @@ def test_training_reaches_the_hallucinator(bank, make_spec):
 def predictions(learner, bank, n_aug, *name):
     episodes = sample_episodes(bank, 40, 5, 1, 5, stream("episodes"))
     noise = stream("noise", *name)
-    return evaluate(learner, encode(learner, bank, CPU), episodes, 1, n_aug, noise).predictions
+    judge = Judge(learner, encode(learner, bank, CPU), n_aug, noise)
+    return judge.evaluate(episodes, 1).predictions
 
 
 def test_an_evaluation_with_noise_repeats_exactly(bank, make_spec):
@@ -215,7 +216,7 @@ def test_testing_may_hallucinate_another_number_than_training(bank, make_spec):
     episodes = selection_episodes(spec, bank)
     row = validate(spec, learner, bank, episodes)
     features, noise = encode(learner, bank, CPU), stream("selection noise")
-    expected = evaluate(learner, features, episodes, spec.n_shot_test, 5, noise)
+    expected = Judge(learner, features, 5, noise).evaluate(episodes, spec.n_shot_test)
     assert row["val_accuracy"] == expected.accuracy.mean
 
 

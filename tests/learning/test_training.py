@@ -13,7 +13,7 @@ from fewshot_lib.errors import InputError
 from fewshot_lib.files import atomic_file
 from fewshot_lib.learning import checkpoints, training, weights
 from fewshot_lib.learning.checkpoints import HISTORY, STATE, WEIGHTS
-from fewshot_lib.learning.evaluation import encode, evaluate
+from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.methods import make_learner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.training import selection_episodes, train
@@ -161,7 +161,8 @@ def test_the_kept_weights_give_the_recorded_accuracy(tmp_path, make_spec, method
     learner.load_state_dict(load_file(tmp_path / WEIGHTS))
     features = encode(learner, bank, torch.device("cpu"))
     noise = stream("selection noise")
-    result = evaluate(learner, features, selection_episodes(spec, bank), 1, spec.n_aug_test, noise)
+    judge = Judge(learner, features, spec.n_aug_test, noise)
+    result = judge.evaluate(selection_episodes(spec, bank), 1)
     assert result.accuracy.mean == pytest.approx(max(row["val_accuracy"] for row in history))
 
 

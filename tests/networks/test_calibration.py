@@ -11,7 +11,7 @@ from fewshot_lib.experiments.matrix import SeedRuns, difference
 from fewshot_lib.experiments.runs import Run, bank_for, run
 from fewshot_lib.files import write_array
 from fewshot_lib.learning.checkpoints import WEIGHTS
-from fewshot_lib.learning.evaluation import evaluate
+from fewshot_lib.learning.evaluation import Judge
 from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import MEANS_FILE, load_trained
@@ -71,8 +71,8 @@ def test_a_calibrated_prototype_decides_a_query(make_spec):
     features = Features(positions, positions)
     episodes = torch.tensor([[[0, 1], [2, 3]]])
     learner, means = PrototypicalLearner(make_spec()), torch.tensor([[4.0], [-FAR]])
-    plain = evaluate(learner, features, episodes, 1)
-    leaning = evaluate(learner, features, episodes, 1, class_means=means)
+    plain = Judge(learner, features).evaluate(episodes, 1)
+    leaning = Judge(learner, features, class_means=means).evaluate(episodes, 1)
     assert plain.predictions.tolist() == [[[1], [1]]]
     assert leaning.predictions.tolist() == [[[0], [1]]]
 

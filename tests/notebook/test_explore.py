@@ -13,7 +13,7 @@ from fewshot_lib import files
 from fewshot_lib.errors import InputError
 from fewshot_lib.experiments.runs import run
 from fewshot_lib.learning.checkpoints import WEIGHTS
-from fewshot_lib.learning.evaluation import encode, predict
+from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import load_trained
 from fewshot_lib.notebook.explore import figures
@@ -73,7 +73,7 @@ def test_without_hallucination_answers_are_those_of_the_evaluation(make_explorer
         explorer.draw(4, 1, 5, seed=3)
         features = encode(explorer.learner, explorer.bank, torch.device("cpu"))
         support, query = explorer.episode[None, :, :1], explorer.episode[:, 1:].reshape(1, -1)
-        expected = predict(explorer.learner, features, support, query).view(4, 5)
+        expected = Judge(explorer.learner, features).predict(support, query).view(4, 5)
         answer = explorer.classify(0)
         assert torch.equal(answer.predicted, expected)
         assert torch.equal(answer.distances.argmin(-1), expected)

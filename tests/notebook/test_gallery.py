@@ -5,7 +5,7 @@ import torch
 from bs4 import BeautifulSoup
 
 from fewshot_lib.experiments.runs import bank_for, run
-from fewshot_lib.learning.evaluation import Evaluation, logits
+from fewshot_lib.learning.evaluation import Evaluation, Judge
 from fewshot_lib.notebook import interactive
 from fewshot_lib.notebook.gallery import (
     _gallery,
@@ -94,7 +94,7 @@ def test_probabilities_are_a_softmax_over_prototypes(make_spec):
     made = run(make_spec())
     evaluation = made.evaluate(5)
     support, query = evaluation.episodes[..., :1], evaluation.episodes[..., 1:].flatten(1)
-    (block,) = logits(made.learner, made.features(), support, query)
+    (block,) = Judge(made.learner, made.features()).logits(support, query)
     found = _probabilities(made, evaluation, [2])
     torch.testing.assert_close(found.flatten(), block[2].softmax(-1).max(-1).values)
 
