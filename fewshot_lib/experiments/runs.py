@@ -124,8 +124,7 @@ class Run:
             return self._trained.kept_means
         bank = bank_for(self.spec, "train")
         features = encode(self.learner, bank, default_device())
-        noise = stream("class means noise")
-        judge = Judge(self.learner, features, self.spec.n_aug_test, noise)
+        judge = Judge(self.learner, features, self.spec.n_aug_test, ("class means noise",))
         means = class_means(judge.query_features(), bank.labels)
         return keep_class_means(self._trained.path, means)
 
@@ -151,21 +150,18 @@ class Run:
             calibrated: whether prototypes lean on the training classes, see
                 ``calibration.calibrate``.
         """
-        arguments = {
-            "n_shot": n_shot or self.spec.n_shot_test,
-            "n_aug": self.spec.n_aug_test if n_aug is None else n_aug,
-            "split": split,
-            "calibrated": calibrated,
-        }
-        episodes = self.episodes(n_episodes, arguments["n_shot"], split)
-        path = self._evaluation_file(n_episodes, **arguments)
+        n_shot = n_shot or self.spec.n_shot_test
+        n_aug = self.spec.n_aug_test if n_aug is None else n_aug
+        how = {"n_shot": n_shot, "n_aug": n_aug, "split": split, "calibrated": calibrated}
+        episodes = self.episodes(n_episodes, n_shot, split)
+        path = self._evaluation_file(n_episodes, **how)
         if (kept := read_array(path)) is None:
-            evaluation = self.judge(**arguments).evaluate(episodes, arguments["n_shot"])
+            evaluation = self.judge(**how).evaluate(episodes, n_shot)
             write_array(path, evaluation.predictions.numpy().astype(np.int16))
         else:
             evaluation = Evaluation(episodes, torch.from_numpy(kept).long())
-        noted = {"n_episodes": n_episodes} | arguments
-        note_accuracy(self.folder.name, self.weights_hash, evaluation.accuracy, **noted)
+        name, weights, accuracy = self.folder.name, self.weights_hash, evaluation.accuracy
+        note_accuracy(name, weights, accuracy, n_episodes=n_episodes, **how)
         return evaluation
 
     def judge(self, n_shot: int, n_aug: int, split: str, calibrated: bool = False) -> Judge:
@@ -173,7 +169,7 @@ class Run:
 
         What it predicts is computed anew, whatever predictions the run's folder holds.
         """
-        noise = stream("report noise", split, *self._test_shape(n_shot))
+        noise = "report noise", split, *self._test_shape(n_shot)
         class_means = self.class_means if calibrated else None
         return Judge(self.learner, self.features(split), n_aug, noise, class_means)
 

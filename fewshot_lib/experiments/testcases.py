@@ -17,7 +17,6 @@ from fewshot_lib.learning.device import default_device
 from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.learning.prototypical import Features, PrototypicalLearner
-from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.weights import load_trained
 
 TESTCASES = "val_testcase.csv"  # beside val.csv
@@ -55,7 +54,7 @@ def predict_testcases(
     means = trained.class_means if calibrated else None
     features = encode(trained.learner, trained.bank(paths), default_device())
     support, query = _to_indices(cases, ids)
-    positions = _judge(trained.learner, features, support, means).predict(support, query)
+    positions = _solve(trained.learner, features, support, query, means)
     write_predictions(output, cases, positions.tolist())
     n_episodes, n_way, n_shot = support.shape
     episodes = "1 episode" if n_episodes == 1 else f"{n_episodes} episodes"
@@ -88,7 +87,7 @@ def evaluate_testcases(run: Run, calibrated: bool = False) -> Interval | None:
         return None
     support, query = _to_indices(cases, bank.ids)
     means = run.class_means if calibrated else None
-    positions = _judge(run.learner, run.features("val"), support, means).predict(support, query)
+    positions = _solve(run.learner, run.features("val"), support, query, means)
     chosen = bank.labels[support[..., 0]].gather(1, positions)
     accuracy = Interval.of((chosen == bank.labels[query]).double().mean(1))
     name, weights = run.folder.name, run.weights_hash
@@ -96,15 +95,17 @@ def evaluate_testcases(run: Run, calibrated: bool = False) -> Interval | None:
     return accuracy
 
 
-def _judge(
+def _solve(
     learner: PrototypicalLearner,
     features: Features,
     support: torch.Tensor,
+    query: torch.Tensor,
     class_means: torch.Tensor | None,
-) -> Judge:
-    """With the noise that belongs to test cases of these supports' shape."""
-    noise = stream("course noise", *support.shape[1:])
-    return Judge(learner, features, learner.spec.n_aug_test, noise, class_means)
+) -> torch.Tensor:
+    """As ``Judge.predict``, with the noise that belongs to test cases."""
+    noise = "course noise", *support.shape[1:]
+    judge = Judge(learner, features, learner.spec.n_aug_test, noise, class_means)
+    return judge.predict(support, query)
 
 
 def _image_files(

@@ -122,14 +122,14 @@ class Judge:
         features: of the bank that the episodes index.
         n_aug: hallucinated features per support, and per query where those are mixed too, for
             methods that hallucinate.
-        generator: of their noise; the same generator, the same predictions.
+        noise: name of the stream that their noise comes from, begun anew for every answer.
         class_means: of the training classes ``(n_classes, d)``, to calibrate prototypes with.
     """
 
     learner: PrototypicalLearner
     features: Features
     n_aug: int = 0
-    generator: torch.Generator | None = None
+    noise: tuple[str | int, ...] = ()
     class_means: torch.Tensor | None = None
 
     def evaluate(self, episodes: torch.Tensor, n_shot: int) -> Evaluation:
@@ -153,10 +153,10 @@ class Judge:
     @torch.inference_mode()
     def logits(self, support: torch.Tensor, query: torch.Tensor) -> Iterator[torch.Tensor]:
         """Logits ``(n, n_queries, n_way)`` of n episodes at a time; arguments as of ``predict``."""
-        learner, n_aug, noise = self.learner, self.n_aug, self.generator
+        learner, n_aug, noise = self.learner, self.n_aug, stream(*self.noise)
         learner.eval()
         # Apart from the supports' noise, so that blocks may have any size.
-        query_noise = noise and stream("of queries", noise.initial_seed())
+        query_noise = stream("of queries", noise.initial_seed())
         at_once = self._episodes_at_once(support, query)
         blocks = (send(part, self.features.raw.device).split(at_once) for part in (support, query))
         for supports, queries in zip(*blocks, strict=True):
@@ -167,15 +167,15 @@ class Judge:
             compared = learner.queries(self.features.at(queries), n_aug, query_noise)
             yield learner.distance.compare(compared, prototypes)
 
-    def _episodes_at_once(self, support: torch.Tensor, query: torch.Tensor) -> int:
-        mixed = support[0].numel() + (query[0].numel() if self.learner.spec.mix_queries else 0)
-        return max(1, min(_EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, mixed * self.n_aug)))
-
     @torch.inference_mode()
     def query_features(self) -> torch.Tensor:
         """Every image of the bank, ``(n, d)``, as it is compared when it is a query."""
-        learner, n_aug, noise = self.learner, self.n_aug, self.generator
+        learner, n_aug, noise = self.learner, self.n_aug, stream(*self.noise)
         if not learner.spec.mix_queries:
             return self.features.embedded
-        images = torch.arange(len(self.features.raw)).split(max(1, FAKES_AT_ONCE // max(1, n_aug)))
-        return torch.cat([learner.queries(self.features.at(i), n_aug, noise) for i in images])
+        blocks = torch.arange(len(self.features.raw)).split(max(1, FAKES_AT_ONCE // max(1, n_aug)))
+        return torch.cat([learner.queries(self.features.at(b), n_aug, noise) for b in blocks])
+
+    def _episodes_at_once(self, support: torch.Tensor, query: torch.Tensor) -> int:
+        mixed = support[0].numel() + (query[0].numel() if self.learner.spec.mix_queries else 0)
+        return max(1, min(_EPISODES_AT_ONCE, FAKES_AT_ONCE // max(1, mixed * self.n_aug)))

@@ -202,8 +202,7 @@ def validate(
         features: of the bank, if they are known.
     """
     features = features or encode(learner, bank, default_device())
-    noise = stream("selection noise")
-    judge = Judge(learner, features, spec.n_aug_test, noise)
+    judge = Judge(learner, features, spec.n_aug_test, ("selection noise",))
     result = judge.evaluate(episodes, spec.n_shot_test)
     mean, ci95, _ = result.accuracy
     return {"val_accuracy": mean, "val_ci95": ci95}

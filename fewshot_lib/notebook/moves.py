@@ -56,7 +56,7 @@ class _Places(NamedTuple):
 def _places(run: Run, n_aug: int, split: str) -> _Places:
     """In the space in which queries meet prototypes: of directions if by cosine."""
     bank, comparable = bank_for(run.spec, split), run.learner.distance.comparable
-    features, noise = run.features(split), stream("true mean noise", split, n_aug)
+    features, noise = run.features(split), ("true mean noise", split, n_aug)
     single = comparable(features.embedded)
     queries = comparable(Judge(run.learner, features, n_aug, noise).query_features())
     means = (comparable(class_means(points, bank.labels)) for points in (single, queries))

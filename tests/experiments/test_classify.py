@@ -184,8 +184,7 @@ def test_equal_numbers_of_supports_give_what_an_episode_gives(photos, make_weigh
     files += [query.path for query in queries]
     features = encode(trained.learner, trained.bank(files), default_device())
     positions = torch.arange(len(files)).unsqueeze(0)
-    noise = stream("classify noise")
-    judge = Judge(trained.learner, features, trained.spec.n_aug_test, noise)
+    judge = Judge(trained.learner, features, trained.spec.n_aug_test, ("classify noise",))
     expected = judge.predict(positions[:, :6].view(1, 3, 2), positions[:, 6:])
     assert [list(COLOURS).index(p.label) for p in found] == expected[0].tolist()
 

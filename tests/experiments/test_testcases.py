@@ -231,7 +231,7 @@ def test_a_late_failure_leaves_the_old_predictions(solved, tree, monkeypatch):
         raise KeyboardInterrupt
 
     (tree / "pred.csv").write_text("old")
-    monkeypatch.setattr(testcases.Judge, "predict", fail)
+    monkeypatch.setattr(testcases, "_solve", fail)
     with pytest.raises(KeyboardInterrupt):
         predict_all(solved, tree, tree / "pred.csv")
     assert (tree / "pred.csv").read_text() == "old"

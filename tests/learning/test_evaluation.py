@@ -177,8 +177,9 @@ def test_encoding_once_equals_encoding_every_episode(bank, make_spec, method, di
             ],
             dim=2,
         )
-    features = encode(learner, bank, CPU)
-    found = Judge(learner, features, n_aug, stream("noise")).evaluate(episodes, n_shot)
+    judge = Judge(learner, encode(learner, bank, CPU), n_aug, ("noise",))
+    found = judge.evaluate(episodes, n_shot)
+    assert torch.equal(judge.evaluate(episodes, n_shot).predictions, found.predictions)
     with torch.no_grad():
         pairs = zip(episodes, noises, strict=True)
         expected = [judge_alone(learner, bank, episode, n_shot, noise) for episode, noise in pairs]
@@ -202,9 +203,9 @@ def test_mixed_queries_do_not_depend_on_the_size_of_a_block(bank, make_spec, mon
     found = []
     for size in (10_000, 1):
         monkeypatch.setattr(evaluation, "FAKES_AT_ONCE", size)
-        noise, support, query = stream("noise"), episodes[..., :1], episodes[..., 1:].flatten(1)
-        found.append(torch.cat([*Judge(learner, features, 5, noise).logits(support, query)]))
-        alone = Judge(learner, features, 5, stream("noise")).query_features()
+        judge, support = Judge(learner, features, 5, ("noise",)), episodes[..., :1]
+        found.append(torch.cat([*judge.logits(support, episodes[..., 1:].flatten(1))]))
+        alone = judge.query_features()
         found[-1] = torch.cat([found[-1].flatten(), alone.flatten()])
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(alone, features.embedded, rtol=1e-3, atol=1e-3)
@@ -223,6 +224,6 @@ def test_many_hallucinations_are_made_in_smaller_blocks(bank, make_spec, monkeyp
 
     monkeypatch.setattr(learner, "prototypes", watched)
     monkeypatch.setattr(evaluation, "FAKES_AT_ONCE", 50)  # three episodes of 3 · 5 fakes
-    Judge(learner, features, 5, stream("noise")).evaluate(episodes, 1)
-    Judge(learner, features, 100, stream("noise")).evaluate(episodes, 1)
+    Judge(learner, features, 5, ("noise",)).evaluate(episodes, 1)
+    Judge(learner, features, 100, ("noise",)).evaluate(episodes, 1)
     assert sizes == [3, 3, 2] + [1] * 8

@@ -195,8 +195,7 @@ def test_training_reaches_the_hallucinator(bank, make_spec):
 
 def predictions(learner, bank, n_aug, *name):
     episodes = sample_episodes(bank, 40, 5, 1, 5, stream("episodes"))
-    noise = stream("noise", *name)
-    judge = Judge(learner, encode(learner, bank, CPU), n_aug, noise)
+    judge = Judge(learner, encode(learner, bank, CPU), n_aug, ("noise", *name))
     return judge.evaluate(episodes, 1).predictions
 
 
@@ -215,8 +214,8 @@ def test_testing_may_hallucinate_another_number_than_training(bank, make_spec):
         learner = make_learner(spec)
     episodes = selection_episodes(spec, bank)
     row = validate(spec, learner, bank, episodes)
-    features, noise = encode(learner, bank, CPU), stream("selection noise")
-    expected = Judge(learner, features, 5, noise).evaluate(episodes, spec.n_shot_test)
+    judge = Judge(learner, encode(learner, bank, CPU), 5, ("selection noise",))
+    expected = judge.evaluate(episodes, spec.n_shot_test)
     assert row["val_accuracy"] == expected.accuracy.mean
 
 

@@ -15,7 +15,6 @@ from fewshot_lib.learning import checkpoints, training, weights
 from fewshot_lib.learning.checkpoints import HISTORY, STATE, WEIGHTS
 from fewshot_lib.learning.evaluation import Judge, encode
 from fewshot_lib.learning.methods import make_learner
-from fewshot_lib.learning.randomness import stream
 from fewshot_lib.learning.training import selection_episodes, train
 from fewshot_lib.progress import Progress
 from fewshot_lib.spec.words import run_title
@@ -160,8 +159,7 @@ def test_the_kept_weights_give_the_recorded_accuracy(tmp_path, make_spec, method
     learner, bank = make_learner(spec), load_bank(spec, "val")
     learner.load_state_dict(load_file(tmp_path / WEIGHTS))
     features = encode(learner, bank, torch.device("cpu"))
-    noise = stream("selection noise")
-    judge = Judge(learner, features, spec.n_aug_test, noise)
+    judge = Judge(learner, features, spec.n_aug_test, ("selection noise",))
     result = judge.evaluate(selection_episodes(spec, bank), 1)
     assert result.accuracy.mean == pytest.approx(max(row["val_accuracy"] for row in history))
 
