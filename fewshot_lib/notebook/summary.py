@@ -11,7 +11,7 @@ from fewshot_lib.experiments.ledger import complete_params
 from fewshot_lib.experiments.matrix import SeedEvaluations, SeedRuns, difference
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.networks.calibration import CALIBRATED
-from fewshot_lib.progress import duration
+from fewshot_lib.progress import REPORT, duration
 from fewshot_lib.spec.checks import Params
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.problems import NOTEBOOKS, PROBLEMS, ReportParams
@@ -20,7 +20,7 @@ from fewshot_lib.spec.profiles import load_params
 
 def _report_status() -> dict[str, Any]:
     """``run.json`` of the report being made; nothing when the notebook runs by itself."""
-    folder = os.environ.get("FEWSHOT_REPORT")
+    folder = os.environ.get(REPORT)
     path = Path(folder or "") / STATUS
     return json.loads(path.read_text("utf-8")) if folder and path.is_file() else {}
 

@@ -12,6 +12,7 @@ from fewshot_lib.files import project_root, write_text
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.networks.calibration import CALIBRATED
 from fewshot_lib.notebook.published import TEST_CASES, data_in_words, others_values, protocol
+from fewshot_lib.progress import REPORT
 
 _BEGIN, _END = "<!-- results: made by make record -->", "<!-- results end -->"
 _NOTHING = "–"
@@ -30,7 +31,7 @@ def keep(
         accuracies, gaps: by method, and paired differences to Problem 1, as of ``summary``.
         classes: as of ``published.others_values``.
     """
-    if not (folder := os.environ.get("FEWSHOT_REPORT")):
+    if not (folder := os.environ.get(REPORT)):
         return
     path = Path(folder) / folders.HEADLINE
     kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}

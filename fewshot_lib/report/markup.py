@@ -34,8 +34,6 @@ _NUMBER = re.compile(
 )
 _HYPHENS = re.compile(r"(?<![\w.-])-(?=\d|\.\d)")  # before a number: minus
 _NOTHING = {"", "–", "—", "-", "nan", "NaN", "None"}
-
-
 _NO_ALT = "has no alternative text (alt), which says what it shows"
 
 

@@ -24,8 +24,8 @@ from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
 from fewshot_lib.spec.words import differing_values, episode_shape, short_names, value_text
 
-Row = dict[str, Any]  # what a template shows of a run
-
+INDEX = "index.html"
+HERE = Path(__file__).parent
 # What one line tells of what is the same; the rest can be unfolded.
 _MAIN = {
     *("source", "image_size", "images_per_class", "method", "n_way", "n_shot", "n_query"),
@@ -38,6 +38,61 @@ _SIGNS = {
     "contradicted": ("▼", "scored lower", "failed"),
     "undecided": ("≈", "cannot be told apart", ""),
 }
+
+Row = dict[str, Any]  # what a template shows of a run
+
+
+@dataclass(frozen=True)
+class Page:
+    """A link in the navigation."""
+
+    href: str
+    title: str
+
+
+def neighbours(pages: list[Page], href: str) -> dict[str, Any]:
+    """The page's place in the report, for its navigation."""
+    place = next((i for i, page in enumerate(pages) if page.href == href), None)
+    before = pages[place - 1] if place else None
+    after = pages[place + 1] if place is not None and place + 1 < len(pages) else None
+    return {"pages": pages, "here": href, "before": before, "after": after}
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A page that is no notebook, in the same dress."""
+    environment = Environment(loader=FileSystemLoader(HERE / "template"), autoescape=True)
+    return environment.get_template(template).render(**values)
+
+
+def write_index(folder: Path, pages: list[Page], status: Status) -> None:
+    """Write ``index.html``: the pages, what is missing, the parameters, how it came about."""
+    rows = [_row(name, entry, pages) for name, entry in status.entries.items()]
+    made = [page for page in pages if page.href in {INDEX, *(r["page"] for r in rows)}]
+    html = render_page(
+        "overview.html.j2",
+        title="Few-shot learning report",
+        rows=rows,
+        missing=[f"{r['title']} ({r['state']})" for r in rows if r["state"] != COMPLETE],
+        parameters=_parameter_table(status),
+        provenance=status.provenance,
+        **neighbours(made, INDEX),
+    )
+    write_text(folder / INDEX, html)
+
+
+def _row(name: str, entry: Row, pages: list[Page]) -> Row:
+    """What the page tells of one notebook."""
+    titles = {Path(page.href).stem: page.title for page in pages}
+    took = duration(entry["seconds"]) if "seconds" in entry else ""
+    title = titles.get(NOTEBOOKS[name], name)
+    return {"page": None, "error": None} | entry | {"name": name, "title": title, "took": took}
+
+
+def _parameter_table(status: Status) -> list[tuple[str, list[str]]]:
+    """One row per parameter, one value per notebook."""
+    columns = [entry.get("parameters", {}) for entry in status.entries.values()]
+    names = dict.fromkeys(name for column in columns for name in column)
+    return [(name, [value_text(column.get(name)) for column in columns]) for name in names]
 
 
 def episodes_in_words(spec: Spec) -> str:
@@ -100,62 +155,3 @@ def curves(runs: Mapping[str, Run]) -> str:
         f"run. Best validation accuracy: {'; '.join(best)}."
     )
     return figure_box(learning_curves(dict(zip(labels, seeds, strict=True))), "curves", alt)
-
-
-INDEX = "index.html"
-
-
-HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Page:
-    """A link in the navigation."""
-
-    href: str
-    title: str
-
-
-def neighbours(pages: list[Page], href: str) -> dict[str, Any]:
-    """The page's place in the report, for its navigation."""
-    place = next((i for i, page in enumerate(pages) if page.href == href), None)
-    before = pages[place - 1] if place else None
-    after = pages[place + 1] if place is not None and place + 1 < len(pages) else None
-    return {"pages": pages, "here": href, "before": before, "after": after}
-
-
-def render_page(template: str, **values: Any) -> str:
-    """A page that is no notebook, in the same dress."""
-    environment = Environment(loader=FileSystemLoader(HERE / "template"), autoescape=True)
-    return environment.get_template(template).render(**values)
-
-
-def write_index(folder: Path, pages: list[Page], status: Status) -> None:
-    """Write ``index.html``: the pages, what is missing, the parameters, how it came about."""
-    rows = [_row(name, entry, pages) for name, entry in status.entries.items()]
-    made = [page for page in pages if page.href in {INDEX, *(r["page"] for r in rows)}]
-    html = render_page(
-        "overview.html.j2",
-        title="Few-shot learning report",
-        rows=rows,
-        missing=[f"{r['title']} ({r['state']})" for r in rows if r["state"] != COMPLETE],
-        parameters=_parameter_table(status),
-        provenance=status.provenance,
-        **neighbours(made, INDEX),
-    )
-    write_text(folder / INDEX, html)
-
-
-def _row(name: str, entry: Row, pages: list[Page]) -> Row:
-    """What the page tells of one notebook."""
-    titles = {Path(page.href).stem: page.title for page in pages}
-    took = duration(entry["seconds"]) if "seconds" in entry else ""
-    title = titles.get(NOTEBOOKS[name], name)
-    return {"page": None, "error": None} | entry | {"name": name, "title": title, "took": took}
-
-
-def _parameter_table(status: Status) -> list[tuple[str, list[str]]]:
-    """One row per parameter, one value per notebook."""
-    columns = [entry.get("parameters", {}) for entry in status.entries.values()]
-    names = dict.fromkeys(name for column in columns for name in column)
-    return [(name, [value_text(column.get(name)) for column in columns]) for name in names]
