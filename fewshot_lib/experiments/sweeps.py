@@ -21,7 +21,7 @@ from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.words import differing_values, value_text
 from fewshot_lib.spec.yaml_text import read_yaml
 
-_WORDS = {"confirmed": "better", "contradicted": "worse", "undecided": "undecided"}
+_WORDS = {"confirmed": "higher", "contradicted": "lower", "undecided": "undecided"}
 
 
 class _Plan(Params):

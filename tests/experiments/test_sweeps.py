@@ -124,6 +124,7 @@ def test_settings_are_ranked_with_seeds_and_episodes_behind_them(write, project,
             assert pd.isna(row["difference"])
         else:
             assert (row["difference"], row["difference_ci95"]) == pytest.approx(gap[:2])
+            assert row["verdict"] == ("lower" if gap.high < 0 else "undecided")
             assert gap.points() in page.read_text()
 
 
