@@ -100,10 +100,12 @@ def moves(arrows: Arrows) -> Figure:
         ax.scatter(*start.T, marker=MARKERS["real"], s=28, color=colour, lw=1.4)
         arrow = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.003, "alpha": 0.8}
         ax.quiver(*start.T, *step.T, color=colour, **arrow)
+        ax.update_datalim(arrows.mixed[i])  # matplotlib counts an arrow's start alone
         star = {"s": 170, "edgecolor": INK, "lw": 0.8, "zorder": 3}
         ax.scatter(
             *arrows.means[i], marker=MARKERS["prototype"], color=colour, label=label(name), **star
         )
+    ax.autoscale_view()
     ax.set(xticks=[], yticks=[], aspect="equal")
     ax.axis("off")
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

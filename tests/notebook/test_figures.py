@@ -100,3 +100,4 @@ def test_an_arrow_leads_from_the_single_shot_to_the_mixed_prototype():
     arrows = [c for c in figure.axes[0].collections if hasattr(c, "U")]
     assert len(arrows) == 2
     assert (arrows[0].U == 1).all() and (arrows[0].X == 0).all()
+    assert figure.axes[0].viewLim.xmax > 1  # the heads lie inside the picture
