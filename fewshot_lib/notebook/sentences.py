@@ -68,10 +68,12 @@ def verdicts_in_words(claims: Iterable[Claim]) -> str:
         "*undecided* if the 95 % interval of the difference contains zero, *practically equal* if "
         f"the difference is smaller than {100 * NEGLIGIBLE:g} points"
     )
-    few = [claim.n_seeds for claim in claims if not _enough(claim.n_seeds)]
+    n_seeds = [claim.n_seeds for claim in claims]
+    few = [n for n in n_seeds if not _enough(n)]
     rest = "*confirmed* if it lies above zero, *contradicted* if it lies below"
     if few:
-        rest = "*seen here* if it lies above zero, *not seen here* if it lies below"
+        others = f"; on the same weights {rest}" if None in n_seeds else ""
+        rest = f"*seen here* if it lies above zero, *not seen here* if it lies below{others}"
     return f"A claim is {meaning}, {rest}. {caveat(*few) if few else ''}".rstrip()
 
 

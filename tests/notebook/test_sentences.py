@@ -102,6 +102,13 @@ def test_verdicts_on_claims_depend_on_the_seeds(n_seeds, verdicts):
     assert ("another seed may turn this round" in explained) == (n_seeds == 1)
 
 
+def test_what_needs_one_seed_is_explained_beside_what_needs_more():
+    claims = [Claim("a claim", Interval(0.1, 0.001, 600), n_seeds) for n_seeds in (1, None)]
+    assert check_claims(claims)["verdict"].tolist() == ["seen here", "confirmed"]
+    explained = verdicts_in_words(claims)
+    assert explained.index("*seen here*") < explained.index("on the same weights *confirmed*")
+
+
 def test_a_second_is_no_accuracy():
     claim = Claim("faster", Interval(0.002, 0.001, 10), 3, Interval.seconds)
     assert claim.verdict == "confirmed"
