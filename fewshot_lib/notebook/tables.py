@@ -21,6 +21,7 @@ from fewshot_lib.notebook.published import (
 )
 from fewshot_lib.notebook.sentences import seeds_in_words
 from fewshot_lib.spec.parameters import Spec
+from fewshot_lib.spec.words import episode_shape, episodes_in_words
 
 _MISSING = "–"
 _OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
@@ -109,9 +110,9 @@ def training_details(spec: Spec, n_seeds: int = 1) -> Styler:
     momentum = f", momentum {spec.momentum:g}" if spec.optimizer == "sgd" else ""
     details = {
         "episodes": f"{spec.epochs} epochs × {spec.episodes:,}",
-        "training episode": f"{spec.n_way}-way {spec.n_shot}-shot, {spec.n_query} queries a class",
-        "validation episode": f"{spec.n_way_test}-way {spec.n_shot_test}-shot, "
-        f"{spec.n_query_test} queries a class, {spec.episodes_val} episodes after each epoch",
+        "training episode": episodes_in_words(spec.n_way, spec.n_shot, spec.n_query),
+        "validation episode": f"{episodes_in_words(*episode_shape(spec))}, "
+        f"{spec.episodes_val} episodes after each epoch",
         "optimizer": f"{_OPTIMIZERS[spec.optimizer]}{momentum}, weight decay {spec.weight_decay:g}",
         "learning rate": f"{spec.lr:g}, {decay}",
         **_hallucination_details(spec),

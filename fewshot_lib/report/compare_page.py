@@ -13,15 +13,14 @@ from fewshot_lib.experiments.runs import Run
 from fewshot_lib.files import output_file, project_root, write_text
 from fewshot_lib.learning.intervals import Interval
 from fewshot_lib.progress import duration
-from fewshot_lib.report.pages import (
-    Row,
-    curves,
-    difference_cells,
+from fewshot_lib.report.pages import Row, curves, difference_cells, render_page, shared_values
+from fewshot_lib.spec.words import (
+    differing_values,
+    episode_shape,
     episodes_in_words,
-    render_page,
-    shared_values,
+    short_names,
+    value_text,
 )
-from fewshot_lib.spec.words import differing_values, short_names, value_text
 
 
 def make_comparison(
@@ -85,7 +84,7 @@ def _accuracy_row(name: str, judged: JudgedRun, first: JudgedRun) -> Row:
         "best_epoch": result["best_epoch"],
         "epochs": run.spec.epochs,
         "validation": str(best),
-        "shape": episodes_in_words(run.spec),
+        "shape": episodes_in_words(*episode_shape(run.spec)),
         "test": "–" if judged.evaluation is None else str(judged.evaluation.accuracy),
         "note": judged.note,
     }

@@ -22,7 +22,7 @@ from fewshot_lib.progress import duration
 from fewshot_lib.report.drawings import figure_element
 from fewshot_lib.spec.parameters import Spec
 from fewshot_lib.spec.problems import NOTEBOOKS
-from fewshot_lib.spec.words import differing_values, episode_shape, short_names, value_text
+from fewshot_lib.spec.words import differing_values, short_names, value_text
 
 INDEX = "index.html"
 HERE = Path(__file__).parent
@@ -93,11 +93,6 @@ def _parameter_table(status: Status) -> list[tuple[str, list[str]]]:
     columns = [entry.get("parameters", {}) for entry in status.entries.values()]
     names = dict.fromkeys(name for column in columns for name in column)
     return [(name, [value_text(column.get(name)) for column in columns]) for name in names]
-
-
-def episodes_in_words(spec: Spec) -> str:
-    n_way, n_shot, n_query = episode_shape(spec)
-    return f"{n_way}-way {n_shot}-shot, {n_query} queries a class"
 
 
 def difference_cells(found: Interval | str) -> Row:

@@ -17,12 +17,11 @@ from fewshot_lib.report.pages import (
     Row,
     curves,
     difference_cells,
-    episodes_in_words,
     figure_box,
     render_page,
     shared_values,
 )
-from fewshot_lib.spec.words import value_text
+from fewshot_lib.spec.words import episode_shape, episodes_in_words, value_text
 
 _LONGEST = 48  # characters of a name that figures have room for
 _CURVES = 8  # settings whose learning curves are drawn, the first ones
@@ -99,7 +98,7 @@ def _page_values(title: str, ranking: Ranking, rows: list[Row]) -> Row:
         "rows": rows,
         "steps": ranking.steps,
         "n_seeds": len(ranking.runs[0].seeds),
-        "shapes": sorted({episodes_in_words(spec) for spec in specs}),
+        "shapes": sorted({episodes_in_words(*episode_shape(spec)) for spec in specs}),
         "failed": [one.name or _in_words(one.changes) for one in ranking.failed],
         "dots": _figure_html(ranking, labels),
         "curves": curves(best) if len(best) > 1 else "",

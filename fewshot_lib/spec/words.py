@@ -28,6 +28,11 @@ def episode_shape(spec: Spec) -> tuple[int, int, int]:
     return spec.n_way_test, spec.n_shot_test, spec.n_query_test
 
 
+def episodes_in_words(n_way: int, n_shot: int, n_query: int) -> str:
+    queries = "1 query" if n_query == 1 else f"{n_query} queries"
+    return f"{n_way}-way {n_shot}-shot, {queries} a class"
+
+
 def value_text(value: Any) -> str:
     if value is None or value == []:
         return "–"
