@@ -55,7 +55,7 @@ def _rows() -> Iterator[str]:
     The original is compared with on the course's test cases, which it was judged on.
     """
     for name, kept, test, classes in _recorded():
-        where = f"[{kept['data']}]({name}/index.html), {_CLASSES[classes]}, {test}"
+        where = f"[{name}]({name}/index.html): {kept['data']}, {_CLASSES[classes]}, {test}"
         original, published = others_values(kept["data"], test, classes)
         for entry in kept[classes]:
             method, accuracy, gap = _values(entry)
@@ -96,6 +96,6 @@ def updated(readme: str) -> str:
     """The text with the table of all recorded headlines as it should be."""
     before, _, rest = readme.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    head = "| data, classes | method | original | published | this project | − Problem 1 | runs |"
+    head = "| report | method | original | published | this project | − Problem 1 | runs |"
     table = "\n".join([head, "|---|---|---|---|---|---|---|", *_rows()])
     return f"{before}{_BEGIN}\n{table}\n{_END}{after}"
