@@ -5,6 +5,7 @@ from itertools import combinations
 
 from fewshot_lib.data.digests import Content
 from fewshot_lib.errors import InputError
+from fewshot_lib.spec.words import count
 
 _TOLERATED = 1000  # one image in so many may be in two splits: mini-ImageNet has 6 of 9,600
 _NAMED = 3
@@ -72,11 +73,6 @@ def remarks(splits: Contents) -> list[str]:
 
 def _classes(contents: Sequence[Content]) -> set[str]:
     return {content.label for content in contents}
-
-
-def count(n: int, what: str) -> str:
-    """``1 class``, ``2 classes``, ``1,000 images``."""
-    return f"{n:,} {what}{'' if n == 1 else 'es' if what.endswith('s') else 's'}"
 
 
 def _first(items: Sequence[str]) -> str:

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from fewshot_lib.data.apart import count
 from fewshot_lib.data.bank import apart_listings
 from fewshot_lib.data.sources.folder import takes_shares
 from fewshot_lib.errors import InputError
 from fewshot_lib.spec.parameters import DataParams, Spec
 from fewshot_lib.spec.problems import PROBLEMS, ReportParams
+from fewshot_lib.spec.words import count
 
 _QUERIES_LEFT = 3  # of a class, for the largest K of those that are compared
 _OF_PRETRAINING = 6  # images of a class in a batch

@@ -33,6 +33,11 @@ def episodes_in_words(n_way: int, n_shot: int, n_query: int) -> str:
     return f"{n_way}-way {n_shot}-shot, {queries} a class"
 
 
+def count(n: int, what: str) -> str:
+    """``1 class``, ``2 classes``, ``1,000 images``."""
+    return f"{n:,} {what}{'' if n == 1 else 'es' if what.endswith('s') else 's'}"
+
+
 def value_text(value: Any) -> str:
     if value is None or value == []:
         return "–"
