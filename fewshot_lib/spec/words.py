@@ -29,13 +29,14 @@ def episode_shape(spec: Spec) -> tuple[int, int, int]:
 
 
 def episodes_in_words(n_way: int, n_shot: int, n_query: int) -> str:
-    queries = "1 query" if n_query == 1 else f"{n_query} queries"
-    return f"{n_way}-way {n_shot}-shot, {queries} a class"
+    """``5-way 1-shot, 15 queries a class``."""
+    return f"{n_way}-way {n_shot}-shot, {count(n_query, 'query')} a class"
 
 
 def count(n: int, what: str) -> str:
-    """``1 class``, ``2 classes``, ``1,000 images``."""
-    return f"{n:,} {what}{'' if n == 1 else 'es' if what.endswith('s') else 's'}"
+    """``1 class``, ``2 classes``, ``15 queries``, ``1,000 images``."""
+    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}{'es' if what[-1] == 's' else 's'}"
+    return f"{n:,} {what if n == 1 else many}"
 
 
 def value_text(value: Any) -> str:

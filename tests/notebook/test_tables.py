@@ -76,6 +76,7 @@ def test_headline_columns_hold_what_compares():
     [
         ({}, "euclidean"),
         ({"n_way": 30, "n_query": 1}, "30-way 1-shot, 1 query a class"),
+        ({}, "5-way 1-shot, 15 queries a class"),
         ({"distance": "cosine", "distance_scale": 10.0}, "scale that starts at 10"),
         ({"distance_normalise": True}, "relative to the feature size"),
         ({"method": "hallucination", "n_aug": 7}, "7 per support in training, 7 in the test"),
