@@ -105,7 +105,6 @@ def moves(arrows: Arrows) -> Figure:
         ax.scatter(
             *arrows.means[i], marker=MARKERS["prototype"], color=colour, label=label(name), **star
         )
-    ax.autoscale_view()
     ax.set(xticks=[], yticks=[], aspect="equal")
     ax.axis("off")
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
