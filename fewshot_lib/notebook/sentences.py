@@ -72,8 +72,8 @@ def verdicts_in_words(claims: Iterable[Claim]) -> str:
     few = [n for n in n_seeds if not _enough(n)]
     rest = "*confirmed* if it lies above zero, *contradicted* if it lies below"
     if few:
-        others = f"; on the same weights {rest}" if None in n_seeds else ""
-        rest = f"*seen here* if it lies above zero, *not seen here* if it lies below{others}"
+        seen = "*seen here* if it lies above zero, *not seen here* if it lies below"
+        rest = f"{seen}; on the same weights {rest}" if None in n_seeds else seen
     return f"A claim is {meaning}, {rest}. {caveat(*few) if few else ''}".rstrip()
 
 
